@@ -1,0 +1,45 @@
+# The two commands of the README are `make demo` and `make test`; each sets up what it needs and nothing twice.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := feature_extraction training inference jobs
+
+.PHONY: demo test check bench zip clean
+
+demo: $(VENV)/.demo
+	@$(BIN)/python -m jobs.demo $(ARGS)
+
+test: check
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
+
+bench: $(VENV)/.dev
+	@for script in tests/benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# What spark-submit ships to the executors: --py-files scarce.zip
+zip:
+	@git archive --format=zip -o scarce.zip HEAD $(SOURCES)
+
+clean:
+	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis scarce.zip build *.egg-info
+
+# A stamp a set of packages: made again only when the pins change.
+$(VENV)/.demo: pyproject.toml constraints.txt | java
+	@$(MAKE) --no-print-directory install EXTRAS=spark,keras,demo STAMP=$@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | java
+	@$(MAKE) --no-print-directory install EXTRAS=spark,keras,demo,dev STAMP=$@
+
+.PHONY: install java
+install:
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing $(EXTRAS) into $(VENV): two minutes, once"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+	@touch $(STAMP)
+
+java:
+	@java -version 2>&1 | grep -q 'version "\(17\|21\)' || { \
+	  echo "Spark needs Java 17 and found: $$(java -version 2>&1 | head -n 1). On Debian or Ubuntu: apt-get install openjdk-17-jre-headless"; \
+	  exit 1; }

@@ -1,0 +1,1 @@
+"""Raw events to the feature table: reading, regular series, Prophet components, named features."""

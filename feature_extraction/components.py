@@ -1,0 +1,118 @@
+"""What an engine gives back for a batch of series: Prophet's parameters and curves, the same from each engine."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from feature_extraction.settings import FeaturesSettings, WindowSettings
+
+Doubles = NDArray[np.float64]
+
+FITTED = "fitted"
+CONSTANT = "constant"
+TOO_SHORT = "too_short"
+SIGMA_FLOOR = "sigma_floor"
+FAILED = "failed"
+STATUSES = (FITTED, CONSTANT, TOO_SHORT, SIGMA_FLOOR, FAILED)
+# Below this noise (in scaled y) the fit interpolates the series, and residuals in sigmas mean nothing.
+SMALLEST_SIGMA = 1e-6
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The steps of the window: `start` is the first one, `step` their distance, `num_steps` their number."""
+
+    start: datetime
+    step: timedelta
+    num_steps: int
+
+    @classmethod
+    def of(cls, window: WindowSettings) -> "Calendar":
+        """Return the calendar of a window."""
+        return cls(window.start, window.step, window.num_steps)
+
+    @property
+    def times(self) -> pd.DatetimeIndex:
+        """Start of every step, naive."""
+        return pd.date_range(self.start, periods=self.num_steps, freq=self.step)
+
+
+@dataclass(frozen=True)
+class Components:
+    """Fits of B series over a calendar of T steps, with at most S changepoints each; NaN where nothing was fitted.
+
+    Attributes:
+        status: (B,) one of `STATUSES`.
+        k: (B,) initial slope, scaled y per scaled time.
+        m: (B,) trend offset, scaled y.
+        delta: (B, S) slope changes, scaled y per scaled time; NaN beyond a series' own changepoints.
+        changepoint: (B, S) step index of each changepoint.
+        sigma: (B,) standard deviation of the noise, in units of the metric.
+        y_scale: (B,) what y was divided by.
+        span: (B,) steps from the first to the last observation: scaled time 1.
+        trend: (B, T) trend in units of the metric.
+        seasonal: (B, T) sum of all seasonal patterns in units of the metric.
+        weekly: (B, 7) weekly pattern from Monday to Sunday, in units of the metric; NaN without one.
+    """
+
+    status: NDArray[np.str_]
+    k: Doubles
+    m: Doubles
+    delta: Doubles
+    changepoint: Doubles
+    sigma: Doubles
+    y_scale: Doubles
+    span: Doubles
+    trend: Doubles
+    seasonal: Doubles
+    weekly: Doubles
+
+    @property
+    def yhat(self) -> Doubles:
+        """Fitted values (B, T), in units of the metric."""
+        return self.trend + self.seasonal
+
+    @classmethod
+    def empty(cls, num_series: int, calendar: Calendar, changepoints: int) -> "Components":
+        """Return components in which nothing is fitted yet, to be filled in place by an engine."""
+
+        def missing(*shape: int) -> Doubles:
+            return np.full((num_series, *shape), np.nan)
+
+        return cls(
+            status=np.full(num_series, TOO_SHORT, dtype="<U12"),
+            k=missing(),
+            m=missing(),
+            delta=missing(changepoints),
+            changepoint=missing(changepoints),
+            sigma=missing(),
+            y_scale=missing(),
+            span=missing(),
+            trend=missing(calendar.num_steps),
+            seasonal=missing(calendar.num_steps),
+            weekly=missing(7),
+        )
+
+
+class Engine(Protocol):
+    """Anything that fits a batch of regular series."""
+
+    def __call__(self, values: Doubles, calendar: Calendar, settings: FeaturesSettings) -> Components:
+        """Fit `values` (B, T), NaN for steps that are missing or precede the entity's first event."""
+        ...
+
+
+def long_enough(values: Doubles, settings: FeaturesSettings) -> NDArray[np.bool_]:
+    """Tell for each series (B, T) whether it has the steps and the active steps that a fit needs."""
+    observed = np.isfinite(values)
+    active = observed & (values != 0)
+    first = np.where(observed.any(axis=1), observed.argmax(axis=1), values.shape[1])
+    return np.asarray(
+        (values.shape[1] - first >= settings.min_steps)
+        & (active.sum(axis=1) >= settings.min_active_steps)
+        & (observed.sum(axis=1) >= settings.min_active_steps)
+    )

@@ -1,0 +1,105 @@
+"""The table of features: name, unit and one-line definition; the docs, the schema and the report all read it.
+
+"y" is the value of the metric in one step. "Active" steps are those with an observed value other than zero. "Recent"
+means the last `features.recent_steps` steps of the window. Features marked `fitted` need Prophet's fit and are
+missing where it was not made; every one may be missing, and none is ever filled in.
+"""
+
+from dataclasses import dataclass
+
+from feature_extraction.schema import FEATURE_SEPARATOR
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature of a metric.
+
+    Attributes:
+        name: the part of the column name after the separator.
+        unit: its unit; "metric" is the unit of the metric itself, "sd" its own standard deviation.
+        definition: what it is, in one line.
+        fitted: whether it needs Prophet's fit.
+    """
+
+    name: str
+    unit: str
+    definition: str
+    fitted: bool = False
+
+
+DESCRIPTIVE = (
+    Feature("level", "metric", "mean of y since the entity's first event"),
+    Feature("scale", "metric", "standard deviation of y since the entity's first event"),
+    Feature("peak", "metric", "largest |y| (Prophet's scale of y)"),
+    Feature("level_recent", "metric", "mean of y over the recent steps"),
+    Feature("level_change", "sd", "mean of y over the recent steps less the mean before, in standard deviations"),
+    Feature("history", "steps", "steps from the entity's first event to the end of the window"),
+    Feature("recency", "steps", "steps from the last active step to the end of the window"),
+    Feature("active_steps", "steps", "number of active steps"),
+    Feature("active_share", "share", "share of the steps since the first event that are active"),
+    Feature("active_share_recent", "share", "share of the recent steps that are active"),
+    Feature("gap_mean", "steps", "mean distance between neighbouring active steps"),
+    Feature("gap_max", "steps", "largest distance between neighbouring active steps"),
+    Feature("recency_in_gaps", "gaps", "recency divided by gap_mean: how unusual the present silence is"),
+    Feature("burstiness", "-1 to 1", "(sd - mean) / (sd + mean) of the gaps: -1 regular, 0 random, 1 bursty"),
+    Feature("period_1", "steps", "period with the most power in the periodogram"),
+    Feature("period_2", "steps", "period with the second most power"),
+    Feature("period_3", "steps", "period with the third most power"),
+)
+
+FITTED = (
+    Feature("offset", "scaled y", "Prophet's trend offset m", True),
+    Feature("base_rate", "scaled y per history", "Prophet's initial slope k", True),
+    Feature("growth_mean", "scaled y per history", "mean over changepoints of the summed slope changes", True),
+    Feature("growth_std", "scaled y per history", "standard deviation over changepoints of that sum", True),
+    Feature("delta_mean", "scaled y per history", "mean slope change over all potential changepoints", True),
+    Feature(
+        "changepoint_count",
+        "count",
+        "changepoints with a slope change over 0.01 (Prophet's plotting rule)",
+        True,
+    ),
+    Feature("changepoint_gap_mean", "steps", "mean distance between those changepoints", True),
+    Feature("changepoint_gap_std", "steps", "standard deviation of that distance", True),
+    Feature("trend_slope", "metric per step", "slope of the trend at the last step", True),
+    Feature("trend_slope_change", "metric per step", "that slope less the slope before the recent steps", True),
+    Feature("trend_last", "metric", "level of the trend at the last step", True),
+    Feature("trend_change", "sd", "rise of the trend over the recent steps, in standard deviations of y", True),
+    Feature("break_size", "metric per step", "slope change at the strongest changepoint", True),
+    Feature("break_age", "steps", "steps from the strongest changepoint to the end of the window", True),
+    Feature("weekly_amplitude", "metric", "range of the weekly pattern over the days of the week", True),
+    Feature("weekly_peak_day", "day", "day of the week with the highest weekly pattern (0 = Monday)", True),
+    Feature("residual_sigma", "metric", "standard deviation of what the fit leaves unexplained", True),
+    Feature("residual_recent_mean", "sigmas", "mean residual over the recent steps", True),
+    Feature("outside_share", "share", "share of the recent steps outside the interval", True),
+    Feature("below_share", "share", "share of the recent steps below the interval", True),
+)
+
+
+def residual_features(count: int) -> tuple[Feature, ...]:
+    """Return the features that hold the last `count` residuals, latest first."""
+    return tuple(
+        Feature(f"residual_last_{i}", "sigmas", f"residual {i - 1} steps before the last one", True)
+        for i in range(1, count + 1)
+    )
+
+
+def metric_features(last_residuals: int) -> tuple[Feature, ...]:
+    """Return all features of one metric in column order."""
+    return DESCRIPTIVE + FITTED + residual_features(last_residuals)
+
+
+def column(metric: str, feature: str) -> str:
+    """Name the column of a metric's feature."""
+    return f"{metric}{FEATURE_SEPARATOR}{feature}"
+
+
+def columns(metrics: tuple[str, ...], last_residuals: int) -> tuple[str, ...]:
+    """Name every feature column, metric by metric."""
+    return tuple(column(metric, feature.name) for metric in metrics for feature in metric_features(last_residuals))
+
+
+def markdown_table(last_residuals: int = 1) -> str:
+    """Return the table as Markdown, for the docs."""
+    rows = [f"| `{f.name}` | {f.unit} | {f.definition} |" for f in metric_features(last_residuals)]
+    return "\n".join(["| feature | unit | definition |", "|---|---|---|", *rows])

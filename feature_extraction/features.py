@@ -1,0 +1,191 @@
+"""Series and their fitted components to one row of named features; numpy only, no loop over entities.
+
+Takes `SeriesBatch` values (B, T) of one metric and the engine's `Components`; gives one float32 column a feature of
+`definitions.py`. What cannot be computed is NaN; nothing is filled in.
+"""
+
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_extraction.components import CONSTANT, FITTED, Components, Doubles
+from feature_extraction.definitions import metric_features
+from feature_extraction.periods import dominant_periods
+from feature_extraction.settings import FeaturesSettings
+
+# Prophet's own rule for the changepoints worth drawing (add_changepoints_to_plot).
+VISIBLE_CHANGE = 0.01
+
+
+def feature_columns(
+    values: Doubles, first: NDArray[np.int64], components: Components, settings: FeaturesSettings
+) -> dict[str, NDArray[np.float32]]:
+    """Return every feature of one metric as a column (B,), keyed by feature name in table order.
+
+    Args:
+        values: (B, T) the series; NaN before the entity's first event and where a measurement is missing.
+        first: (B,) step index of the entity's first event, of any metric.
+        components: the engine's fits of the same series.
+        settings: lengths and widths the definitions refer to.
+    """
+    recent = min(settings.recent_steps, values.shape[1])
+    found = (
+        _levels(values, recent)
+        | _activity(values, first, recent)
+        | dict(zip(("period_1", "period_2", "period_3"), dominant_periods(values).T, strict=True))
+        | _growth(components)
+        | _changepoints(components, values.shape[1])
+        | _trend(values, components, recent)
+        | _weekly(components)
+        | _residuals(values, components, recent, settings)
+    )
+    names = [feature.name for feature in metric_features(settings.last_residuals)]
+    return {name: found[name].astype(np.float32) for name in names}
+
+
+def _mean(values: Doubles) -> Doubles:
+    """Mean over the steps that are there; NaN, without a warning, where none is."""
+    there = np.isfinite(values)
+    total = np.where(there, values, 0.0).sum(axis=1)
+    return _ratio(total, there.sum(axis=1))
+
+
+def _deviation(values: Doubles) -> Doubles:
+    return np.sqrt(_mean(np.square(values - _mean(values)[:, None])))
+
+
+def _ratio(above: NDArray[np.generic], below: NDArray[np.generic]) -> Doubles:
+    """Divide; NaN where the divisor is 0."""
+    result = np.full(len(above), np.nan)
+    np.divide(above, below, out=result, where=np.asarray(below != 0))
+    return result
+
+
+def _levels(values: Doubles, recent: int) -> dict[str, Doubles]:
+    scale = _deviation(values)
+    late, early = _mean(values[:, -recent:]), _mean(values[:, :-recent])
+    peak = np.where(np.isfinite(values), np.abs(values), -1.0).max(axis=1)
+    return {
+        "level": _mean(values),
+        "scale": scale,
+        "peak": np.where(peak < 0, np.nan, peak),
+        "level_recent": late,
+        "level_change": _ratio(late - early, scale),
+    }
+
+
+def _activity(values: Doubles, first: NDArray[np.int64], recent: int) -> dict[str, Doubles]:
+    num_steps = values.shape[1]
+    active = np.isfinite(values) & (values != 0)
+    count = active.sum(axis=1).astype(np.float64)
+    history = (num_steps - first).astype(np.float64)
+    last = num_steps - 1 - active[:, ::-1].argmax(axis=1)
+    recency = np.where(count > 0, num_steps - 1 - last, np.nan)
+    mean, deviation, largest = _gaps(active)
+    return {
+        "history": history,
+        "recency": recency,
+        "active_steps": count,
+        "active_share": _ratio(count, history),
+        "active_share_recent": _ratio(active[:, -recent:].sum(axis=1), np.minimum(history, recent)),
+        "gap_mean": mean,
+        "gap_max": largest,
+        "recency_in_gaps": _ratio(recency, mean),
+        "burstiness": _ratio(deviation - mean, deviation + mean),
+    }
+
+
+def _gaps(active: NDArray[np.bool_]) -> tuple[Doubles, Doubles, Doubles]:
+    """Mean, standard deviation and maximum (B,) of the distances between neighbouring active steps.
+
+    Burstiness after Goh and Barabasi, "Burstiness and memory in complex systems", EPL 81, 2008.
+    """
+    num_series = len(active)
+    rows, steps = np.nonzero(active)
+    same = rows[1:] == rows[:-1]
+    owner, gap = rows[1:][same], np.diff(steps)[same].astype(np.float64)
+    number = np.bincount(owner, minlength=num_series)
+    mean = _ratio(np.bincount(owner, gap, num_series), number)
+    variance = _ratio(np.bincount(owner, (gap - mean[owner]) ** 2, num_series), number)
+    largest = np.full(num_series, np.nan)
+    np.fmax.at(largest, owner, gap)
+    return mean, np.sqrt(variance), largest
+
+
+def _growth(components: Components) -> dict[str, Doubles]:
+    growth = np.cumsum(components.delta, axis=1)
+    return {
+        "offset": components.m,
+        "base_rate": components.k,
+        "growth_mean": _mean(growth),
+        "growth_std": _deviation(growth),
+        "delta_mean": _mean(components.delta),
+    }
+
+
+def _changepoints(components: Components, num_steps: int) -> dict[str, Doubles]:
+    fitted = np.isfinite(components.k)
+    size = np.abs(np.where(np.isfinite(components.delta), components.delta, 0.0))
+    visible = size > VISIBLE_CHANGE
+    place = np.where(visible, components.changepoint, np.nan)
+    gaps = _visible_gaps(place)
+    has_break = fitted & (size.max(axis=1, initial=0.0) > 0)
+    strongest = size.argmax(axis=1) if size.shape[1] else np.zeros(len(size), dtype=int)
+    per_step = _ratio(components.y_scale, components.span)
+    picked = np.arange(len(size))
+    delta = components.delta[picked, strongest] if size.shape[1] else np.zeros(len(size))
+    where = components.changepoint[picked, strongest] if size.shape[1] else np.zeros(len(size))
+    return {
+        "changepoint_count": np.where(fitted, visible.sum(axis=1), np.nan),
+        "changepoint_gap_mean": _mean(gaps),
+        "changepoint_gap_std": _deviation(gaps),
+        "break_size": np.where(fitted, np.where(has_break, delta * per_step, 0.0), np.nan),
+        "break_age": np.where(has_break, num_steps - 1 - where, np.nan),
+    }
+
+
+def _visible_gaps(place: Doubles) -> Doubles:
+    """Distances (B, S - 1) between neighbouring visible changepoints; NaN elsewhere."""
+    packed = np.sort(place, axis=1)  # NaN last
+    return np.diff(packed, axis=1)
+
+
+def _trend(values: Doubles, components: Components, recent: int) -> dict[str, Doubles]:
+    back = min(recent, values.shape[1] - 1)
+    trend = components.trend
+    per_step = _ratio(components.y_scale, components.span)
+    delta = np.where(np.isfinite(components.delta), components.delta, 0.0)
+    late = np.where(components.changepoint > values.shape[1] - 1 - back, delta, 0.0)
+    return {
+        "trend_slope": (components.k + delta.sum(axis=1)) * per_step,
+        "trend_slope_change": np.where(np.isfinite(components.k), late.sum(axis=1) * per_step, np.nan),
+        "trend_last": trend[:, -1],
+        "trend_change": _ratio(trend[:, -1] - trend[:, -1 - back], _deviation(values)),
+    }
+
+
+def _weekly(components: Components) -> dict[str, Doubles]:
+    weekly = components.weekly
+    there = np.isfinite(weekly).all(axis=1)
+    peak = np.where(there, np.where(np.isfinite(weekly), weekly, 0.0).argmax(axis=1), np.nan)
+    amplitude = weekly.max(axis=1) - weekly.min(axis=1)
+    # A pattern without amplitude has no peak day.
+    return {"weekly_amplitude": amplitude, "weekly_peak_day": np.where(amplitude > 0, peak, np.nan)}
+
+
+def _residuals(values: Doubles, components: Components, recent: int, settings: FeaturesSettings) -> dict[str, Doubles]:
+    fitted = components.status == FITTED
+    sigma = np.where(fitted, components.sigma, np.nan)
+    residual = (values - components.yhat) / sigma[:, None]
+    late = residual[:, -recent:]
+    seen = np.isfinite(late).sum(axis=1)
+    # In the history, Prophet's interval is the noise alone: the trend is known there.
+    bound = NormalDist().inv_cdf(0.5 + settings.interval_width / 2)
+    last = {f"residual_last_{i}": residual[:, -i] for i in range(1, settings.last_residuals + 1)}
+    return last | {
+        "residual_sigma": np.where(fitted, sigma, np.where(components.status == CONSTANT, 0.0, np.nan)),
+        "residual_recent_mean": _mean(late),
+        "outside_share": _ratio((np.abs(late) > bound).sum(axis=1), seen),
+        "below_share": _ratio((late < -bound).sum(axis=1), seen),
+    }

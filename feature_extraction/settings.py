@@ -1,0 +1,147 @@
+"""Settings of feature extraction as frozen pydantic models: the run file's `[events]` to `[features]`."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Aggregate = Literal["sum", "count", "mean", "min", "max", "last", "nunique"]
+ADDITIVE: tuple[Aggregate, ...] = ("sum", "count", "nunique")
+# Metric names become column names and CSS anchors, so they stay plain; the separator "__" is not theirs to use.
+MetricName = Annotated[str, StringConstraints(pattern=r"^[a-z](_?[a-z0-9])*$", max_length=40)]
+
+
+class Section(BaseModel):
+    """A frozen section of the run file that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MetricSettings(Section):
+    """One number that is followed over time for every entity."""
+
+    column: str = Field("", description="Event column that is aggregated (wide form); not needed for count.")
+    type: str = Field("", description="Event type this metric reads (long form); the metric's name if empty.")
+    aggregate: Aggregate = Field("sum", description="How the events of one step become one number.")
+    where: str = Field("", description="SQL condition on the event's columns; other events do not count.")
+    minimum: float | None = Field(None, description="Smallest value an event may have; a smaller one is refused.")
+    gaps: Literal["auto", "zero", "missing"] = Field(
+        "auto",
+        description="What a step without events holds: 0 or missing; auto is 0 for sum, count and nunique.",
+    )
+
+    @property
+    def fills_zero(self) -> bool:
+        """Whether a step without events is a true zero (nothing was spent) and not a missing measurement."""
+        return self.gaps == "zero" or (self.gaps == "auto" and self.aggregate in ADDITIVE)
+
+
+class EventsSettings(Section):
+    """Where the raw events lie and how to read them."""
+
+    url: str = Field(description="File or folder of events: a local path or s3://bucket/prefix.")
+    format: Literal["parquet", "csv", "json"] = Field("parquet", description="File format; json is one object a line.")
+    entity: str = Field("entity_id", description="Column that names the entity.")
+    time: str = Field("ts", description="Column that holds the event's time.")
+    time_format: Literal["auto", "epoch_seconds", "epoch_milliseconds"] = Field(
+        "auto", description="How times are written; auto takes timestamps, dates and ISO 8601 text."
+    )
+    time_zone: str = Field("UTC", description="Zone of times written without one, and in which days begin.")
+    type: str = Field("", description="Column of the event type; naming it makes the log long form.")
+    value: str = Field("value", description="Column of the value, in long form.")
+    key: tuple[str, ...] = Field(
+        (),
+        description="Columns that identify an event; a second event with the same values is refused as a duplicate.",
+    )
+    max_refused: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of refused events above which extraction stops instead of going on.",
+    )
+    metrics: dict[MetricName, MetricSettings] = Field(
+        min_length=1, description="The metrics by name: [events.metrics.NAME]."
+    )
+
+    @model_validator(mode="after")
+    def _columns_given(self) -> "EventsSettings":
+        for name, metric in self.metrics.items():
+            if self.type and metric.column:
+                raise ValueError(f"metric {name!r}: long form reads the column events.value; remove column")
+            if not self.type and metric.type:
+                raise ValueError(f"metric {name!r}: type needs long form; set events.type to the type column")
+            if not self.type and not metric.column and metric.aggregate != "count":
+                raise ValueError(f"metric {name!r}: {metric.aggregate} needs a column; set column")
+        return self
+
+
+class WindowSettings(Section):
+    """The stretch of time that features are made of."""
+
+    start: datetime = Field(description="First instant, inclusive; a date means its midnight.")
+    end: datetime = Field(description="End, exclusive; a date means its midnight.")
+    step_days: float = Field(1.0, gt=0, description="Length of one step of the series, in days.")
+
+    @model_validator(mode="after")
+    def _whole_steps(self) -> "WindowSettings":
+        if self.start.tzinfo or self.end.tzinfo:
+            raise ValueError("window.start and window.end are given in events.time_zone; write them without an offset")
+        if self.end <= self.start:
+            raise ValueError(f"window.end {self.end} is not after window.start {self.start}")
+        if (self.end - self.start) % self.step:
+            raise ValueError(f"the window of {self.end - self.start} is not a whole number of steps of {self.step}")
+        if self.num_steps > 20_000:
+            raise ValueError(f"the window holds {self.num_steps} steps; 20,000 at most: choose a longer step_days")
+        return self
+
+    @property
+    def step(self) -> timedelta:
+        """Length of one step."""
+        return timedelta(days=self.step_days)
+
+    @property
+    def num_steps(self) -> int:
+        """Number of steps in the window."""
+        return (self.end - self.start) // self.step
+
+
+class LabelsSettings(Section):
+    """What is known about a few entities."""
+
+    url: str = Field("", description="Parquet, CSV or JSON lines file with one row a labelled entity; empty: none.")
+    entity: str = Field("entity_id", description="Column that names the entity.")
+    column: str = Field("label", description="Column of the class.")
+    rare: str = Field("", description="The class to be found, as written in the label column.")
+    holdout_url: str = Field(
+        "", description="Further labels that training never sees and evaluation uses, in the same form."
+    )
+    holdout_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Or: share of the labels, by class, that is hidden from training for evaluation.",
+    )
+    seed: int = Field(0, description="Seed of the choice of hidden labels.")
+
+    @model_validator(mode="after")
+    def _rare_named(self) -> "LabelsSettings":
+        if self.url and not self.rare:
+            raise ValueError("labels.url is given without labels.rare; name the class to be found")
+        if self.holdout_url and self.holdout_share:
+            raise ValueError("give labels.holdout_url or labels.holdout_share, not both")
+        return self
+
+
+class FeaturesSettings(Section):
+    """How series become features."""
+
+    engine: Literal["prophet"] = Field("prophet", description="What fits the series: the prophet library.")
+    min_steps: int = Field(28, ge=14, description="Steps since the first event below which Prophet is not fitted.")
+    min_active_steps: int = Field(5, ge=2, description="Steps with an observed, non-zero value it also needs.")
+    recent_steps: int = Field(28, ge=2, description="Length of 'the last steps' in features that speak of them.")
+    last_residuals: int = Field(5, ge=1, le=30, description="How many of the last residuals become features.")
+    changepoints: int = Field(25, ge=0, description="Potential changepoints of the trend (Prophet's n_changepoints).")
+    changepoint_range: float = Field(0.8, gt=0, le=1, description="Leading share of the series that may hold them.")
+    changepoint_prior_scale: float = Field(0.05, gt=0, description="Flexibility of the trend (Prophet's).")
+    seasonality_prior_scale: float = Field(10.0, gt=0, description="Flexibility of the seasonality (Prophet's).")
+    interval_width: float = Field(0.8, gt=0, lt=1, description="Width of the interval around the fitted values.")

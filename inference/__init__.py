@@ -1,0 +1,1 @@
+"""Artifact and feature table to scores, evaluation, explanations and the report."""

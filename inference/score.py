@@ -1,0 +1,171 @@
+"""Score every entity on Spark: probabilities, rank, alerts inside the review budget, and the alerts' reasons.
+
+Takes a published feature table and an artifact; gives the scores table. The artifact is named by URL and loaded once
+a worker; what runs on a partition knows numpy and pandas alone.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from feature_extraction import publishing, storage
+from feature_extraction.schema import ENTITY, LABEL, UNLABELED
+from inference import table
+from inference.settings import ScoreSettings
+from training import artifact as artifacts
+from training.trainer import Artifact
+
+ROWS_PER_BIN = 100_000
+ROWS_PER_FILE = 500_000
+REASON = T.StructType(
+    [
+        T.StructField("feature", T.StringType()),
+        T.StructField("value", T.FloatType()),
+        T.StructField("contribution", T.FloatType()),
+    ]
+)
+
+
+class ScoringError(ValueError):
+    """The scores cannot be made, or do not have a row for every entity."""
+
+
+@cache
+def _loaded(url: str) -> Artifact:
+    """Load an artifact once a worker process."""
+    return artifacts.load(url)
+
+
+def probability(name: str) -> str:
+    """Name the column of a class's probability."""
+    return f"p_{name}"
+
+
+def score(spark: SparkSession, features_url: str, artifact_url: str, settings: ScoreSettings, url: str) -> int:
+    """Write the scores of every entity of a feature table to `url`; return their number.
+
+    Raises:
+        SchemaMismatch: the table does not hold the features that the artifact was trained on.
+        ScoringError: rows were lost on the way.
+    """
+    model = artifacts.load(artifact_url)
+    model.schema.check(table.schema(features_url).names, features_url)
+    parts = spark.read.parquet(storage.spark_url(storage.join(features_url, "part-*")))
+    names = list(model.schema.names)
+    scored = parts.select(ENTITY, LABEL, *names).mapInPandas(
+        partition_scores(artifact_url), scored_schema(model.classes)
+    )
+    scored = scored.persist()
+    try:
+        total = scored.count()
+        alerts = choose_alerts(scored, settings)
+        reasons = _reasons(spark, features_url, model, alerts, settings.reasons)
+        _write(ranked(scored, total), reasons, max(1, total // ROWS_PER_FILE), model.classes, url)
+    finally:
+        scored.unpersist()
+    written, expected = publishing.footer_rows(url), publishing.footer_rows(features_url)
+    if not written == total == expected:
+        raise ScoringError(
+            f"{url} is not published: {expected:,} entities in {features_url}, {total:,} scored, {written:,} written; "
+            "run the job again"
+        )
+    return written
+
+
+def scored_schema(classes: tuple[str, ...]) -> T.StructType:
+    """Return the columns that `partition_scores` gives."""
+    fields = [T.StructField(ENTITY, T.StringType()), T.StructField(LABEL, T.ByteType())]
+    fields += [T.StructField("score", T.FloatType()), T.StructField("verdict", T.StringType())]
+    return T.StructType(fields + [T.StructField(probability(name), T.FloatType()) for name in classes])
+
+
+def partition_scores(artifact_url: str) -> Callable[[Iterable[pd.DataFrame]], Iterator[pd.DataFrame]]:
+    """Return the function that scores a partition's rows."""
+
+    def run(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        model = _loaded(artifact_url)
+        for batch in batches:
+            yield scores_of(batch, model)
+
+    return run
+
+
+def scores_of(rows: pd.DataFrame, model: Artifact) -> pd.DataFrame:
+    """Score feature rows; the verdict is the likeliest class, `unknown` among them where the model has it."""
+    features = rows[list(model.schema.names)].to_numpy(dtype=np.float32)
+    chances = model.predict(features)
+    columns: dict[str, Any] = {ENTITY: rows[ENTITY].to_numpy(), LABEL: rows[LABEL].to_numpy()}
+    columns["score"] = chances[:, model.classes.index(model.rare)]
+    columns["verdict"] = np.array(model.classes, dtype=object)[chances.argmax(axis=1)]
+    return pd.DataFrame(columns | {probability(name): chances[:, i] for i, name in enumerate(model.classes)})
+
+
+def choose_alerts(scored: DataFrame, settings: ScoreSettings) -> list[str]:
+    """Return the entities that fill the budget, most likely rare first; ties go by entity id."""
+    candidates = scored if settings.review == "all" else scored.where(F.col(LABEL) == UNLABELED)
+    top = candidates.orderBy(F.desc("score"), ENTITY).limit(settings.alerts)
+    return [row[ENTITY] for row in top.select(ENTITY).collect()]
+
+
+def ranked(scored: DataFrame, total: int) -> DataFrame:
+    """Add `rank`, 1 for the highest score, ties by entity id.
+
+    A window without partitions would pull every row into one task: scores are cut into bins first, ranked inside
+    their bin, and moved up by the number of rows in the bins before.
+    """
+    bins = max(1, total // ROWS_PER_BIN)
+    cuts = scored.approxQuantile("score", [i / bins for i in range(1, bins)], 0.1 / bins) if bins > 1 else []
+    above = [F.when(F.col("score") < cut, 1).otherwise(0) for cut in sorted(set(cuts))]
+    binned = scored.withColumn("_bin", sum(above, F.lit(0)))
+    counts = {row["_bin"]: row["count"] for row in binned.groupBy("_bin").count().collect()}
+    before, offsets = 0, []
+    for number in sorted(counts):
+        offsets += [F.lit(number), F.lit(before)]
+        before += counts[number]
+    place = F.row_number().over(Window.partitionBy("_bin").orderBy(F.desc("score"), ENTITY))
+    return binned.withColumn("rank", (place + F.create_map(*offsets)[F.col("_bin")]).cast("long")).drop("_bin")
+
+
+def _reasons(spark: SparkSession, features_url: str, model: Artifact, alerts: list[str], count: int) -> DataFrame:
+    rows = [(entity, reasons) for entity, reasons in reasons_of(features_url, model, alerts, count).items()]
+    schema = T.StructType([T.StructField(ENTITY, T.StringType()), T.StructField("reasons", T.ArrayType(REASON))])
+    return spark.createDataFrame(rows, schema)
+
+
+def reasons_of(
+    features_url: str, model: Artifact, entities: list[str], count: int
+) -> dict[str, list[tuple[str, float | None, float]]]:
+    """Return each entity's `count` features that speak most for the rare class: (feature, value, contribution)."""
+    names = model.schema.names
+    values = table.features(features_url, names, entities)
+    contributions = model.contributions(values) if len(entities) else values
+    order = np.argsort(-contributions, axis=1, kind="stable")[:, :count]
+    found = {}
+    for row, entity in enumerate(entities):
+        found[entity] = [
+            (
+                names[i],
+                None if np.isnan(values[row, i]) else float(values[row, i]),
+                float(contributions[row, i]),
+            )
+            for i in order[row]
+            if contributions[row, i] > 0
+        ]
+    return found
+
+
+def _write(ranks: DataFrame, reasons: DataFrame, files: int, classes: tuple[str, ...], url: str) -> None:
+    columns = [ENTITY, "score", "rank", "alert", "verdict", *map(probability, classes), "reasons"]
+    empty = F.array().cast(T.ArrayType(REASON))
+    full = (
+        ranks.join(F.broadcast(reasons), ENTITY, "left")
+        .withColumn("alert", F.col("reasons").isNotNull())
+        .withColumn("reasons", F.coalesce("reasons", empty))
+    )
+    full.select(*columns).repartition(files, "rank").sortWithinPartitions("rank").write.parquet(storage.spark_url(url))

@@ -1,0 +1,81 @@
+"""The series of a few entities with their Prophet fit, and one sentence on what they show."""
+
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from feature_extraction import events
+from feature_extraction.components import Calendar, Components, Doubles
+from feature_extraction.extract import ENGINES, Extraction, accepted_steps
+from feature_extraction.schema import ENTITY
+from feature_extraction.series import STEP, SeriesBatch
+from inference.report import EntityStory, MetricStory
+
+
+def tell(spark: SparkSession, job: Extraction, entities: Sequence[str]) -> list[EntityStory]:
+    """Read the entities' events again, fit their series again, and tell what they show, in the order given."""
+    if not entities:
+        return []
+    spark.conf.set("spark.sql.session.timeZone", job.events.time_zone)
+    validated = events.validate(events.read(spark, job.events), job.events, job.window)
+    steps = accepted_steps(validated.where(F.col(ENTITY).isin(list(entities))), job).toPandas()
+    batch = SeriesBatch.of(steps.sort_values([ENTITY, STEP], ignore_index=True), Calendar.of(job.window), job.events)
+    place = {entity: row for row, entity in enumerate(batch.entities)}
+    fits = {metric: _fit(batch, metric, job) for metric in job.metrics}
+    return [_story(entity, place[entity], batch, fits, job) for entity in entities]
+
+
+def _fit(batch: SeriesBatch, metric: str, job: Extraction) -> Components:
+    return ENGINES[job.features.engine](batch.values[metric], Calendar.of(job.window), job.features)
+
+
+def _story(entity: str, row: int, batch: SeriesBatch, fits: dict[str, Components], job: Extraction) -> EntityStory:
+    times = [time.isoformat() for time in Calendar.of(job.window).times]
+    bound = NormalDist().inv_cdf(0.5 + job.features.interval_width / 2)
+    begin = int(batch.first[row])
+    metrics = []
+    for metric, fit in fits.items():
+        noise = bound * fit.sigma[row]
+        expected = fit.yhat[row, begin:]
+        curves = (
+            batch.values[metric][row, begin:],
+            fit.trend[row, begin:],
+            expected - noise,
+            expected + noise,
+            expected,
+        )
+        metrics.append(MetricStory(metric, times[begin:], *[curve.tolist() for curve in curves]))
+    return EntityStory(entity, metrics, sentence({m: batch.values[m][row, begin:] for m in job.metrics}, job))
+
+
+def sentence(series: dict[str, Doubles], job: Extraction) -> str:
+    """Say in words which metric moved most in the recent steps, and how long the entity has been silent."""
+    recent = job.features.recent_steps
+    moves = {metric: _move(values, recent) for metric, values in series.items()}
+    known = {metric: move for metric, move in moves.items() if move is not None}
+    words = []
+    if known:
+        metric, (before, after, _) = max(known.items(), key=lambda item: abs(item[1][2]))
+        verb = "fell" if after < before else "rose"
+        words.append(f"{metric} {verb} from {before:.3g} to {after:.3g} a step in the last {recent} steps")
+    active = [np.flatnonzero(np.isfinite(values) & (values != 0)) for values in series.values()]
+    last = max((int(steps[-1]) for steps in active if len(steps)), default=None)
+    length = max(len(values) for values in series.values())
+    if last is not None:
+        silent = length - 1 - last
+        words.append(
+            "active in the last step" if silent == 0 else f"last active {silent} steps before the window's end"
+        )
+    return "; ".join(words).capitalize() + "." if words else "No active step in the window."
+
+
+def _move(values: Doubles, recent: int) -> tuple[float, float, float] | None:
+    """Return the mean before, the mean in the recent steps and their difference in standard deviations."""
+    before, after = values[:-recent], values[-recent:]
+    if not np.isfinite(before).any() or not np.isfinite(after).any() or np.nanstd(values) == 0:
+        return None
+    means = float(np.nanmean(before)), float(np.nanmean(after))
+    return *means, (means[1] - means[0]) / float(np.nanstd(values))

@@ -1,0 +1,197 @@
+"""The run file: one TOML file, validated, with dotted overrides from the command line.
+
+    python -m jobs.run --config demo.toml --train.trainer scarcegan --score.alerts 50
+
+Read from a local path or an S3 URL. An unknown key, in the file or on the command line, is refused with the nearest
+known one. `--help` lists every field.
+"""
+
+import difflib
+import sys
+import tomllib
+from collections.abc import Sequence
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from feature_extraction import publishing, storage
+from feature_extraction.settings import (
+    EventsSettings,
+    FeaturesSettings,
+    LabelsSettings,
+    Section,
+    WindowSettings,
+)
+from inference.settings import ScoreSettings
+from training.settings import GradientBoostingSettings, LogisticRegressionSettings, ScarceGANSettings
+
+TrainerName = Literal["scarcegan", "logistic_regression", "gradient_boosting"]
+
+
+class SettingsError(ValueError):
+    """The run file or an override does not fit."""
+
+
+class TrainSettings(Section):
+    """Which method learns, and its own settings."""
+
+    trainer: TrainerName = Field("scarcegan", description="The method whose scores are published.")
+    compare: tuple[TrainerName, ...] = Field(
+        ("logistic_regression", "gradient_boosting"),
+        description="Methods trained beside it on the same rows and evaluated in the same way.",
+    )
+    workers: int = Field(2, ge=1, description="Threads that read the feature table.")
+    memory_limit_mb: int = Field(2_048, ge=0, description="A larger feature table is streamed, not held in memory.")
+    scarcegan: ScarceGANSettings = Field(ScarceGANSettings(), description="Settings of ScarceGAN.")
+    logistic_regression: LogisticRegressionSettings = Field(
+        LogisticRegressionSettings(), description="Settings of logistic regression."
+    )
+    gradient_boosting: GradientBoostingSettings = Field(
+        GradientBoostingSettings(), description="Settings of gradient boosting."
+    )
+
+
+class OutputSettings(Section):
+    """Where everything goes."""
+
+    root: str = Field("out", description="Root of all that is written: a local folder or s3://bucket/prefix.")
+    run: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="Name of the run; from the window's end and the settings if empty.",
+    )
+
+
+class RunSettings(BaseSettings):
+    """Scarce: find the few entities that matter in event logs in which almost nothing is labelled."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", cli_kebab_case=False)
+
+    events: EventsSettings = Field(description="Where the raw events lie and how to read them.")
+    window: WindowSettings = Field(description="The stretch of time that features are made of.")
+    labels: LabelsSettings = Field(LabelsSettings(), description="What is known about a few entities.")
+    features: FeaturesSettings = Field(FeaturesSettings(), description="How series become features.")
+    train: TrainSettings = Field(TrainSettings(), description="Which method learns.")
+    score: ScoreSettings = Field(ScoreSettings(), description="What reviewers can take on.")
+    output: OutputSettings = Field(OutputSettings(), description="Where everything goes.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take the file and the overrides alone: a run must not depend on the environment."""
+        return (init_settings,)
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run: as given, or the window's end and eight digits over all settings but the output root."""
+        digits = publishing.fingerprint(self.model_dump(mode="json", exclude={"output"}))[:8]
+        return self.output.run or f"{self.window.end:%Y-%m-%d}-{digits}"
+
+
+def load(arguments: Sequence[str] | None = None, job: str = "jobs.run") -> RunSettings:
+    """Read `--config FILE` and the overrides after it; raises `SettingsError` with everything that is wrong."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    overrides, url = _split_config(given)
+    _check_flags(overrides)
+    file = _read_toml(url) if url else {}
+    source: CliSettingsSource[Any] = CliSettingsSource(
+        RunSettings,
+        cli_prog_name=f"python -m {job} --config FILE",
+        cli_parse_args=overrides,
+        cli_avoid_json=True,
+    )
+    try:
+        return RunSettings(**_merged(file, dict(source())))
+    except ValidationError as error:
+        raise SettingsError(_explain(error, url or "command line")) from error
+
+
+def _split_config(arguments: list[str]) -> tuple[list[str], str]:
+    rest, url = [], ""
+    tokens = iter(arguments)
+    for token in tokens:
+        if token == "--config":
+            url = next(tokens, "")
+        elif token.startswith("--config="):
+            url = token.split("=", 1)[1]
+        else:
+            rest.append(token)
+    if not url and not {"--help", "-h"} & set(rest):
+        raise SettingsError(
+            "no run file: give --config FILE, a local path or s3://bucket/run.toml; --help lists its fields"
+        )
+    return rest, url
+
+
+def _read_toml(url: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(storage.read_text(url))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{url}: not readable as TOML: {error}") from error
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Lay one nested mapping over another, key by key."""
+    result = dict(below)
+    for key, value in above.items():
+        known = result.get(key)
+        result[key] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return result
+
+
+def field_names(model: type[BaseModel] = RunSettings, prefix: str = "") -> list[str]:
+    """Dotted names of all fields of the run file; `*` stands for a metric's name."""
+    names = []
+    for name, field in model.model_fields.items():
+        kind: Any = field.annotation
+        names.append(prefix + name)
+        if get_origin(kind) is dict and _is_model(get_args(kind)[1]):
+            names += field_names(get_args(kind)[1], f"{prefix}{name}.*.")
+        elif _is_model(kind):
+            names += field_names(kind, f"{prefix}{name}.")
+    return names
+
+
+def _is_model(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _check_flags(overrides: list[str]) -> None:
+    known = field_names()
+    for token in overrides:
+        name = token.removeprefix("--").split("=", 1)[0]
+        if token.startswith("--") and name != "help" and name not in known:
+            raise SettingsError(f"command line: unknown key {name!r}{_nearest(name, known)}")
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    lines = []
+    for problem in error.errors():
+        location = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"unknown key {location!r}{_nearest(location, _siblings(problem['loc']))}")
+        elif problem["type"] == "missing":
+            lines.append(f"{location} is needed and not given")
+        else:
+            lines.append(f"{location}: {problem['msg']}; found {problem['input']!r}")
+    return f"{where}: " + f"\n{where}: ".join(lines)
+
+
+def _siblings(location: tuple[int | str, ...]) -> list[str]:
+    """Known keys beside an unknown one, spelled with the same parents."""
+    parents = ".".join(str(part) for part in location[:-1])
+    pattern = ["*" if i == 2 and location[:2] == ("events", "metrics") else str(p) for i, p in enumerate(location[:-1])]
+    known = [name for name in field_names() if name.split(".")[:-1] == pattern]
+    return [".".join(filter(None, [parents, name.split(".")[-1]])) for name in known]

@@ -1,0 +1,110 @@
+"""The Spark session of a job: what the platform set stands, and only what the results depend on is fixed here."""
+
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from feature_extraction import storage
+
+logger = logging.getLogger(__name__)
+CONF_DIR = Path(__file__).with_name("spark_conf")
+JAVA_VERSIONS = (17, 21)
+S3A = "org.apache.hadoop.fs.s3a.S3AFileSystem"
+# ANSI off, as Spark 3.5 has it: a text that is no number is refused by our own rules, not by an exception.
+FIXED = {"spark.sql.ansi.enabled": "false", "spark.sql.execution.arrow.pyspark.enabled": "true"}
+LOCAL = {"spark.sql.shuffle.partitions": "16", "spark.ui.enabled": "false", "spark.driver.memory": "4g"}
+
+
+class JavaMissing(ValueError):
+    """No Java that Spark runs on."""
+
+
+class S3Unsupported(ValueError):
+    """This Spark cannot read or write buckets."""
+
+
+@contextmanager
+def session(job: str, *urls: str) -> Iterator[SparkSession]:
+    """Give a Spark session and stop it; under spark-submit it is the platform's, else a local one.
+
+    Args:
+        job: name shown by Spark.
+        urls: what Spark itself will read or write; a bucket among them needs S3A in this Spark.
+    """
+    local = "SPARK_ENV_LOADED" not in os.environ and "PYSPARK_GATEWAY_PORT" not in os.environ
+    builder = SparkSession.builder.appName(f"scarce {job}")
+    settings = FIXED | (LOCAL if local else {})
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    if local:
+        check_java()
+        os.environ.setdefault("SPARK_CONF_DIR", str(CONF_DIR))
+        # Workers import this application and must find the interpreter and one thread each.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        with _standard_error_to_file():
+            spark = builder.getOrCreate()
+    else:
+        spark = builder.getOrCreate()
+    try:
+        for url in urls:
+            check_s3(spark, url)
+        yield spark
+    finally:
+        spark.stop()
+
+
+def check_java() -> None:
+    """Raise `JavaMissing`, with the way to get it, unless Java 17 or 21 is found."""
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    found = "no Java"
+    if java and Path(java).exists():
+        text = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+        version = re.search(r'version "(\d+)', text)
+        if version and int(version[1]) in JAVA_VERSIONS:
+            return
+        found = text.splitlines()[0] if text else f"{java}, which does not answer"
+    raise JavaMissing(
+        f"Spark needs Java 17; found {found}. On Debian or Ubuntu: apt-get install openjdk-17-jre-headless"
+    )
+
+
+def check_s3(spark: SparkSession, url: str) -> None:
+    """Raise `S3Unsupported` where `url` is a bucket and this Spark has no S3A: its wheel comes without."""
+    if not storage.is_s3(url):
+        return
+    try:
+        spark._jvm.java.lang.Class.forName(S3A)  # type: ignore[union-attr]
+    except Exception as error:  # py4j's own error type differs between Sparks
+        raise S3Unsupported(
+            f"{url}: Spark itself reads or writes this, and this Spark has no S3A ({S3A}). Submit to a platform that "
+            "has it (EMR, an image with hadoop-aws), or add "
+            "--packages org.apache.hadoop:hadoop-aws of Spark's Hadoop version"
+        ) from error
+
+
+@contextmanager
+def _standard_error_to_file() -> Iterator[None]:
+    """Let the Java process inherit a file as its standard error: what it prints there is noise, unless it fails."""
+    log = Path(tempfile.gettempdir()) / f"scarce-spark-{os.getpid()}.log"
+    kept = os.dup(2)
+    with log.open("wb") as stream:
+        os.dup2(stream.fileno(), 2)
+    try:
+        yield
+    except BaseException:
+        os.write(kept, log.read_bytes()[-4_000:])
+        raise
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,102 @@
+"""The scaler: what it does to heavy tails, missing values and constants, and that it comes back bit for bit."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.scaler import CLIP, Scaler
+
+LEVEL, TAIL, GAPPY, CONSTANT, ABSENT, ROUNDING = range(6)
+
+
+@pytest.fixture
+def rows():
+    random = np.random.default_rng(0)
+    features = random.normal(size=(500, 6))
+    features[:, TAIL] = np.exp(2 * features[:, TAIL])
+    features[:100, GAPPY] = np.nan
+    features[:, CONSTANT] = 7.0
+    features[:, ABSENT] = np.nan
+    features[:, ROUNDING] = 1e6 * (1 + 1e-9 * features[:, ROUNDING])
+    return features.astype(np.float32)
+
+
+def test_inputs_have_mean_0_and_spread_1(rows):
+    inputs = Scaler.fit(rows).transform(rows)
+    present = inputs[:, [LEVEL, TAIL]]
+    np.testing.assert_allclose(present.mean(axis=0), 0, atol=0.02)
+    np.testing.assert_allclose(present.std(axis=0), 1, atol=0.02)
+
+
+def test_missing_value_is_zero_and_sets_its_indicator(rows):
+    scaler = Scaler.fit(rows)
+    inputs = scaler.transform(rows)
+    assert scaler.indicators == (GAPPY, ABSENT)
+    assert (inputs[:100, GAPPY] == 0).all()
+    np.testing.assert_array_equal(inputs[:, 6], np.isnan(rows[:, GAPPY]))
+    np.testing.assert_array_equal(inputs[:, 7], 1)
+
+
+def test_constant_and_absent_features_stay_zero_whatever_comes(rows):
+    scaler = Scaler.fit(rows)
+    strange = rows.copy()
+    strange[:, [CONSTANT, ABSENT]] = 99
+    assert (scaler.transform(rows)[:, [CONSTANT, ABSENT, ROUNDING]] == 0).all()
+    assert (scaler.transform(strange)[:, [CONSTANT, ABSENT]] == 0).all()
+
+
+def test_outlier_is_clipped_and_keeps_its_sign(rows):
+    scaler = Scaler.fit(rows)
+    far = rows[:2].copy()
+    far[0, LEVEL], far[1, LEVEL] = 1e30, -1e30
+    assert scaler.transform(far)[:, LEVEL].tolist() == [CLIP, -CLIP]
+
+
+def test_feature_that_is_mostly_zero_keeps_its_spread():
+    features = np.zeros((200, 1), dtype=np.float32)
+    features[:20, 0] = np.arange(1, 21)
+    inputs = Scaler.fit(features).transform(features)
+    assert inputs[:20].min() > inputs[20:].max()
+    assert inputs.std() == pytest.approx(1, abs=0.15)
+
+
+def test_fold_adds_the_indicator_to_its_feature(rows):
+    scaler = Scaler.fit(rows)
+    contributions = np.arange(16, dtype=np.float32).reshape(2, 8)
+    folded = scaler.fold(contributions)
+    assert folded.shape == (2, 6)
+    assert folded[0].tolist() == [0, 1, 2 + 6, 3, 4 + 7, 5]
+    np.testing.assert_array_equal(folded.sum(axis=1), contributions.sum(axis=1))
+
+
+def test_json_gives_the_same_inputs_bit_for_bit(rows):
+    scaler = Scaler.fit(rows)
+    again = Scaler.from_json(scaler.to_json())
+    assert again == scaler
+    np.testing.assert_array_equal(again.transform(rows), scaler.transform(rows))
+
+
+@pytest.mark.parametrize("method", ["fit", "transform"])
+def test_infinite_values_are_refused(rows, method):
+    scaler = Scaler.fit(rows)
+    rows[3, TAIL] = np.inf
+    with pytest.raises(ValueError, match=r"1 infinite values, in feature columns \[1\]"):
+        getattr(scaler, method)(rows)
+
+
+def test_wrong_width_and_no_rows_are_refused(rows):
+    scaler = Scaler.fit(rows)
+    with pytest.raises(ValueError, match="6 features"):
+        scaler.transform(rows[:, :5])
+    with pytest.raises(ValueError, match="no rows"):
+        Scaler.fit(rows[:0])
+
+
+@given(st.floats(-1e3, 1e3, width=32), st.floats(-1e3, 1e3, width=32))
+def test_order_is_kept(first, second):
+    random = np.random.default_rng(0)
+    scaler = Scaler.fit(random.standard_cauchy(size=(300, 1)).astype(np.float32))
+    low, high = sorted([first, second])
+    inputs = scaler.transform(np.array([[low], [high]], dtype=np.float32))
+    assert inputs[0, 0] <= inputs[1, 0]

@@ -1,0 +1,195 @@
+"""Trained dense networks in plain numpy: scores and reasons without the framework they were trained in.
+
+Takes weights from safetensors; gives probabilities and integrated gradients (Sundararajan, Taly and Yan, ICML
+2017). A Spark executor that scores thus needs no TensorFlow.
+
+Shapes: B rows, F features, I inputs, C classes, H units of a hidden layer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_extraction.schema import FeatureSchema
+from training.artifact import ArtifactError, Manifest, check_width, pack_arrays, save_files, unpack_arrays
+from training.scaler import Scaler
+from training.trainer import Floats
+
+Doubles = NDArray[np.float64]
+
+SLOPE = 0.2  # of LeakyReLU below zero
+PATH_STEPS = 64
+ROWS_AT_ONCE = 8192  # bounds the memory of one pass
+WEIGHTS, SCALER = "weights.safetensors", "scaler.json"
+
+
+@dataclass(frozen=True)
+class DenseNetwork:
+    """Dense layers with LeakyReLU between them and logits at the end.
+
+    Attributes:
+        kernels: one (inputs, outputs) float32 array a layer.
+        biases: one (outputs,) float32 array a layer.
+    """
+
+    kernels: tuple[Floats, ...]
+    biases: tuple[Floats, ...]
+
+    def logits(self, inputs: Floats) -> Floats:
+        """Return logits (rows, classes)."""
+        return self._forward(inputs)[-1]
+
+    def log_odds(self, inputs: Floats, code: int) -> Floats:
+        """Return log p - log(1 - p) of one class, (rows,)."""
+        logits = self.logits(inputs)
+        return np.asarray(logits[:, code] - _log_sum_exp(np.delete(logits, code, axis=1)))
+
+    def gradient(self, inputs: Floats, code: int) -> Floats:
+        """Return the gradient of that class's log-odds with respect to the inputs, (rows, inputs)."""
+        layers = self._forward(inputs)
+        others = layers[-1].copy()
+        others[:, code] = -np.inf
+        upstream = -np.exp(others - _log_sum_exp(others)[:, None])
+        upstream[:, code] = 1.0
+        for depth in range(len(self.kernels) - 1, -1, -1):
+            upstream = upstream @ self.kernels[depth].T
+            if depth:
+                upstream *= np.where(layers[depth] > 0, np.float32(1), np.float32(SLOPE))
+        return np.asarray(upstream)
+
+    def integrated_gradients(self, inputs: Floats, reference: Floats, code: int, steps: int = PATH_STEPS) -> Doubles:
+        """Share out the difference in a class's log-odds between rows and a reference row.
+
+        The gradient is integrated along the straight line from the reference by the midpoint rule, as
+        attribution_i = (x_i - r_i) mean_s d log-odds / d x_i at r + (s + 1/2) / steps (x - r).
+
+        Args:
+            inputs: rows (rows, inputs).
+            reference: the row to compare with, (inputs,).
+            code: the class.
+            steps: points on the path; the error of the sum falls as 1 / steps at worst, at LeakyReLU's bends.
+
+        Returns:
+            Attributions (rows, inputs); each row sums to log-odds(x) - log-odds(reference), see
+            `completeness_error`.
+        """
+        change = inputs - reference
+        total = np.zeros(inputs.shape, dtype=np.float64)
+        for step in range(steps):
+            total += self.gradient(reference + np.float32((step + 0.5) / steps) * change, code)
+        return change * total / steps
+
+    def completeness_error(self, inputs: Floats, reference: Floats, attributions: Doubles, code: int) -> float:
+        """Return how far attributions are from adding up: mean |sum - difference| over mean |difference|."""
+        difference = self.log_odds(inputs, code) - self.log_odds(reference[None], code)
+        return float(np.abs(attributions.sum(axis=1) - difference).mean() / max(np.abs(difference).mean(), 1e-12))
+
+    def arrays(self, prefix: str) -> dict[str, Floats]:
+        """Name the arrays, each name beginning with `prefix`."""
+        kernels = {f"{prefix}kernel{depth}": kernel for depth, kernel in enumerate(self.kernels)}
+        return kernels | {f"{prefix}bias{depth}": bias for depth, bias in enumerate(self.biases)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Floats], prefix: str) -> "DenseNetwork":
+        """Find the arrays that `arrays` named."""
+        depths = range(sum(name.startswith(f"{prefix}kernel") for name in arrays))
+        kernels = tuple(arrays[f"{prefix}kernel{depth}"] for depth in depths)
+        return cls(kernels, tuple(arrays[f"{prefix}bias{depth}"] for depth in depths))
+
+    def _forward(self, inputs: Floats) -> list[Floats]:
+        """Return the inputs, each hidden layer after its LeakyReLU, and the logits."""
+        layers = [np.asarray(inputs, dtype=np.float32)]
+        for depth, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
+            units = layers[-1] @ kernel + bias
+            last = depth == len(self.kernels) - 1
+            layers.append(units if last else np.where(units > 0, units, np.float32(SLOPE) * units))
+        return layers
+
+
+@dataclass(frozen=True)
+class DenseNetworkArtifact:
+    """An ensemble of dense networks over one scaler; probabilities and contributions are members' means.
+
+    Attributes:
+        manifest: what is known of the training.
+        scaler: raw features to inputs.
+        members: the networks, each with one logit per class.
+        reference: the scaled row that contributions compare with, (inputs,).
+    """
+
+    manifest: Manifest
+    scaler: Scaler
+    members: tuple[DenseNetwork, ...]
+    reference: Floats
+
+    @property
+    def schema(self) -> FeatureSchema:
+        """Schema of the rows it takes."""
+        return self.manifest.schema
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, one per probability."""
+        return self.manifest.classes
+
+    @property
+    def rare(self) -> str:
+        """The class whose probability is the score."""
+        return self.manifest.rare
+
+    def predict(self, features: Floats) -> Floats:
+        """Return probabilities (rows, classes) of raw rows; another width raises `SchemaMismatch`."""
+        check_width(features, self.schema)
+        parts = [np.empty((0, len(self.classes)), dtype=np.float32)]
+        for first in range(0, len(features), ROWS_AT_ONCE):
+            inputs = self.scaler.transform(features[first : first + ROWS_AT_ONCE])
+            parts.append(np.mean([softmax(member.logits(inputs)) for member in self.members], axis=0))
+        return np.concatenate(parts).astype(np.float32)
+
+    def contributions(self, features: Floats) -> Floats:
+        """Return each feature's signed share in the rare class's log-odds, (rows, features).
+
+        A row sums, up to the error of the midpoint rule, to the members' mean log-odds less that of the
+        reference.
+        """
+        check_width(features, self.schema)
+        code = self.classes.index(self.rare)
+        parts = [np.empty(features[:0].shape, dtype=np.float32)]
+        for first in range(0, len(features), ROWS_AT_ONCE):
+            inputs = self.scaler.transform(features[first : first + ROWS_AT_ONCE])
+            shares = [member.integrated_gradients(inputs, self.reference, code) for member in self.members]
+            parts.append(self.scaler.fold(np.mean(shares, axis=0).astype(np.float32)))
+        return np.concatenate(parts)
+
+    def save(self, url: str) -> None:
+        """Write weights, scaler and, last, the manifest to a folder."""
+        arrays: dict[str, Floats] = {"reference": self.reference}
+        for number, member in enumerate(self.members):
+            arrays |= member.arrays(f"member{number}.")
+        files = {WEIGHTS: pack_arrays(arrays), SCALER: self.scaler.to_json().encode()}
+        save_files(url, self.manifest, files)
+
+    @classmethod
+    def read(cls, manifest: Manifest, files: Mapping[str, bytes]) -> "DenseNetworkArtifact":
+        """Rebuild an artifact from its files."""
+        arrays = unpack_arrays(files[WEIGHTS])
+        members: list[DenseNetwork] = []
+        while f"member{len(members)}.kernel0" in arrays:
+            members.append(DenseNetwork.from_arrays(arrays, f"member{len(members)}."))
+        if not members or members[0].biases[-1].shape != (len(manifest.classes),):
+            raise ArtifactError(f"{WEIGHTS} does not hold networks over the classes {manifest.classes}; train again")
+        scaler = Scaler.from_json(files[SCALER].decode())
+        return cls(manifest, scaler, tuple(members), arrays["reference"])
+
+
+def softmax(logits: Floats) -> Doubles:
+    """Return probabilities (rows, classes) in double precision, so that float32 ones still sum to 1."""
+    shifted = np.exp((logits - logits.max(axis=1, keepdims=True)).astype(np.float64))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def _log_sum_exp(logits: Floats) -> Floats:
+    top = logits.max(axis=1)
+    return np.asarray(top + np.log(np.exp(logits - top[:, None]).sum(axis=1)))

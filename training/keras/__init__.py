@@ -1,0 +1,1 @@
+"""Trainers built with Keras on TensorFlow."""

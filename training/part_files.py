@@ -1,0 +1,148 @@
+"""The part files of a feature table: which count, what their footers promise, and petastorm's passes over them.
+
+Takes the URL of the folder and its schema; gives `PartFiles`, whose `tables` are Arrow tables, one a row group.
+"""
+
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import filesystem as legacy
+from pyarrow import fs, parquet
+
+from feature_extraction import storage
+from feature_extraction.schema import FEATURE_SEPARATOR, FIT_STATUS, LABEL, FeatureSchema, SchemaMismatch
+
+Shard = tuple[int, int]
+WHOLE: Shard = (0, 1)
+# What pyarrow 14 says of calls inside petastorm 0.12.1; both versions are pinned, so nobody can act on it.
+PETASTORM_NOISE = (
+    r"Passing 'use_legacy_dataset=True' to get the legacy behaviour is deprecated"
+    r"|Specifying the 'metadata_nthreads' argument is deprecated"
+    r"|'ParquetDataset\.\w+' attribute is deprecated"
+    r"|ParquetDatasetPiece is deprecated"
+)
+
+
+class PartFiles(legacy.FileSystem):  # type: ignore[misc]  # pyarrow publishes no types
+    """The parts that hold rows, as the one kind of filesystem that petastorm 0.12.1 takes with pyarrow 14.
+
+    Petastorm refuses s3fs and pyarrow's own S3 filesystem when given them directly. It knows the files by
+    position, `file:///0` and so on, as it does not undo the escapes that a path such as `run=1` gets.
+    """
+
+    def __init__(self, url: str, schema: FeatureSchema) -> None:
+        """List the parts, read their footers and check their columns.
+
+        Raises:
+            SchemaMismatch: a part does not hold the schema's columns and a label.
+            ValueError: no part holds a row.
+        """
+        self._url, self._columns = url, (LABEL, *schema.names)
+        self._store: fs.FileSystem = storage.filesystem(url)[0]
+        files = [file.url for file in storage.list_files(url, ".parquet")]
+        parts = [file for file in files if file.removeprefix(storage.join(url, "")).startswith("part-")]
+        paths = [storage.filesystem(part)[1] for part in parts]
+        with ThreadPoolExecutor() as pool:
+            footers = list(pool.map(self._footer, paths))
+        for part, footer in zip(parts, footers, strict=True):
+            _check_columns(footer.schema.to_arrow_schema(), schema, part)
+        filled = [(path, footer) for path, footer in zip(paths, footers, strict=True) if footer.num_rows]
+        if not filled:
+            raise ValueError(
+                f"{url}: found no rows in {len(parts)} files part-*.parquet; re-run jobs/extract_features.py"
+            )
+        self._paths = [path for path, _ in filled]
+        self._group_rows = [f.row_group(i).num_rows for _, f in filled for i in range(f.num_row_groups)]
+
+    def check_shard(self, shard: Shard) -> None:
+        """Raise ValueError unless there is such a shard and every shard has a row group to read."""
+        index, total = shard
+        if not 0 <= index < total:
+            raise ValueError(f"shard is {shard}; expected (index, count) with 0 <= index < count")
+        if len(self._group_rows) < total:
+            raise ValueError(
+                f"{self._url} holds {len(self._group_rows)} row groups, expected at least one for each "
+                f"of {total} shards; write the table with more row groups, or read it with fewer shards"
+            )
+
+    def rows(self, shard: Shard) -> int:
+        """Count a shard's rows; petastorm deals the row groups out in turn, in the order of the files."""
+        return sum(self._group_rows[shard[0] :: shard[1]])
+
+    def tables(
+        self, shard: Shard, workers: int, shuffle: tuple[int, ...] = ()
+    ) -> AbstractContextManager[Iterator[pa.Table]]:
+        """Open one pass over a shard: a table of label and features for each of its row groups.
+
+        Args:
+            shard: (index, count).
+            workers: reading threads; with one the order of the row groups is fixed.
+            shuffle: seed of the order of the row groups; none gives the order of the files.
+        """
+        from petastorm import make_batch_reader
+
+        # Set for the process, not by catch_warnings, because worker threads warn as well.
+        warnings.filterwarnings("ignore", PETASTORM_NOISE, FutureWarning, r"petastorm\.")
+        logging.getLogger("petastorm").setLevel(logging.WARNING)
+        reader = make_batch_reader(
+            [f"file:///{position}" for position in range(len(self._paths))],
+            schema_fields=["^(?:" + "|".join(map(re.escape, self._columns)) + ")$"],
+            workers_count=workers,
+            cur_shard=shard[0],
+            shard_count=shard[1],
+            shuffle_row_groups=bool(shuffle),
+            seed=int(np.random.SeedSequence(shuffle).generate_state(1)[0]) if shuffle else None,
+            filesystem=self,
+        )
+        reader._results_queue_reader = _ArrowTables()
+        return cast(AbstractContextManager[Iterator[pa.Table]], reader)
+
+    def isdir(self, path: str) -> bool:
+        """Say no: only part files are known here."""
+        return False
+
+    def isfile(self, path: str) -> bool:
+        """Say yes: the files have just been listed, and a missing one fails to open."""
+        return True
+
+    def open(self, path: str, mode: str = "rb") -> pa.NativeFile:
+        """Open the part that petastorm calls `/<position>`."""
+        return self._store.open_input_file(self._paths[int(path.strip("/"))])
+
+    def _footer(self, path: str) -> parquet.FileMetaData:
+        return parquet.read_metadata(path, filesystem=self._store)
+
+
+class _ArrowTables:
+    """Hands petastorm's tables on as they are: its way over pandas takes longer than all that follows."""
+
+    batched_output = True
+
+    def read_next(self, workers_pool: Any, schema: object, ngram: object) -> pa.Table:  # noqa: ANN401
+        from petastorm.workers_pool import EmptyResultError
+
+        try:
+            return workers_pool.get_results()
+        except EmptyResultError:
+            raise StopIteration from None
+
+
+def _check_columns(found: pa.Schema, schema: FeatureSchema, where: str) -> None:
+    status = FEATURE_SEPARATOR + FIT_STATUS
+    schema.check([name for name in found.names if FEATURE_SEPARATOR in name and not name.endswith(status)], where)
+    types = {name: str(found.field(name).type) for name in found.names}
+    expected = {LABEL: "int8"} | dict.fromkeys(schema.names, "float")
+    wrong = [
+        f"{name} is {types.get(name, 'missing')}, not {kind}"
+        for name, kind in expected.items()
+        if types.get(name) != kind
+    ]
+    if wrong:
+        raise SchemaMismatch(f"{where}: column {'; '.join(wrong)}. Re-run jobs/extract_features.py")

@@ -1,0 +1,83 @@
+"""The shape every method has, and the table of methods by name.
+
+A trainer is a frozen set of its settings whose `fit` turns a reader into an artifact. `TRAINERS` names where each
+one lives as text, so that listing the settings of all of them imports no deep-learning framework.
+"""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_extraction.schema import FeatureSchema
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int8]
+
+
+class Batch(NamedTuple):
+    """Rows of the feature table: `features` (rows, features) float32 with NaN for missing, `labels` (rows,) int8."""
+
+    features: Floats
+    labels: Labels
+
+
+class Reader(Protocol):
+    """A feature table as numpy batches."""
+
+    schema: FeatureSchema
+
+    def labeled(self) -> Batch:
+        """Return every labelled row at once; labels are few by nature."""
+        ...
+
+    def unlabeled(self, rows: int, *, seed: int, start: int = 0) -> Iterator[Floats]:
+        """Give batches of unlabelled rows without end, from batch number `start` on; one seed gives one sequence."""
+        ...
+
+    def scan(self) -> Iterator[Batch]:
+        """Give every row of this shard once, in blocks, or raise `IncompleteRead`."""
+        ...
+
+
+class Artifact(Protocol):
+    """What a trainer learned: raw rows in, numpy out; no framework's tensor crosses this line."""
+
+    schema: FeatureSchema
+    classes: tuple[str, ...]
+    rare: str
+
+    def predict(self, features: Floats) -> Floats:
+        """Return probabilities (rows, classes); rows sum to 1."""
+        ...
+
+    def contributions(self, features: Floats) -> Floats:
+        """Return each feature's signed share in the score of the rare class, (rows, features)."""
+        ...
+
+    def save(self, url: str) -> None:
+        """Write weights, scaler, schema and, last, `manifest.json` to a folder."""
+        ...
+
+
+class Trainer(Protocol):
+    """A frozen set of settings that can learn."""
+
+    def fit(self, reader: Reader) -> Artifact:
+        """Learn from the labelled and unlabelled rows of a table."""
+        ...
+
+
+TRAINERS = {
+    "scarcegan": "training.keras.scarcegan:ScarceGAN",
+    "logistic_regression": "training.baselines:LogisticRegression",
+    "gradient_boosting": "training.baselines:GradientBoosting",
+}
+
+
+def load_class(place: str) -> Any:  # noqa: ANN401  (a class looked up by name has no static type)
+    """Import `module:name` and return the named object."""
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
