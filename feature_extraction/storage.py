@@ -113,12 +113,12 @@ def write_bytes(url: str, data: bytes) -> None:
         return
     target = local_path(url)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    with os.fdopen(handle, "wb") as stream:
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    with partial.open("wb") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(name, target)
+    os.replace(partial, target)
 
 
 def list_files(url: str, suffix: str = "") -> list[File]:

@@ -15,11 +15,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from feature_extraction import publishing, storage
-from feature_extraction.schema import ENTITY, LABEL, UNLABELED
+from feature_extraction.schema import ENTITY, FEATURE_SEPARATOR, LABEL, UNLABELED
 from inference import table
 from inference.settings import ScoreSettings
 from training import artifact as artifacts
-from training.trainer import Artifact
+from training.trainer import Artifact, Floats
 
 ROWS_PER_BIN = 100_000
 ROWS_PER_FILE = 500_000
@@ -144,20 +144,26 @@ def reasons_of(
     """Return each entity's `count` features that speak most for the rare class: (feature, value, contribution)."""
     names = model.schema.names
     values = table.features(features_url, names, entities)
-    contributions = model.contributions(values) if len(entities) else values
-    order = np.argsort(-contributions, axis=1, kind="stable")[:, :count]
-    found = {}
-    for row, entity in enumerate(entities):
-        found[entity] = [
-            (
-                names[i],
-                None if np.isnan(values[row, i]) else float(values[row, i]),
-                float(contributions[row, i]),
-            )
-            for i in order[row]
-            if contributions[row, i] > 0
-        ]
-    return found
+    if not entities:
+        return {}
+    contributions = model.contributions(values)
+    return {entity: _largest(names, values[row], contributions[row], count) for row, entity in enumerate(entities)}
+
+
+def _largest(
+    names: tuple[str, ...], values: Floats, contributions: Floats, count: int
+) -> list[tuple[str, float | None, float]]:
+    """Return one entity's largest reasons; the same number said of several metrics is one fact, told once."""
+    told: set[tuple[str, float]] = set()
+    reasons = []
+    for i in np.argsort(-contributions, kind="stable"):
+        fact = (names[i].split(FEATURE_SEPARATOR)[-1], float(values[i]))
+        if contributions[i] <= 0 or len(reasons) == count:
+            break
+        if fact not in told:
+            told.add(fact)
+            reasons.append((names[i], None if np.isnan(values[i]) else fact[1], float(contributions[i])))
+    return reasons
 
 
 def _write(ranks: DataFrame, reasons: DataFrame, files: int, classes: tuple[str, ...], url: str) -> None:

@@ -10,17 +10,15 @@ from functools import cached_property
 from itertools import count, islice
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from feature_extraction import storage
-from feature_extraction.schema import LABEL, UNLABELED, FeatureSchema
+from feature_extraction.schema import UNLABELED, FeatureSchema
 from training.part_files import WHOLE, PartFiles, Shard
 from training.trainer import Batch, Floats, Labels
 
 BLOCK_ROWS = 65_536
 SHUFFLED_ROWS = 65_536
-CACHED_ROWS = 8_192
 # Sets the draws of labelled batches apart from those of unlabelled ones under the same seed.
 LABELED_STREAM = 1
 
@@ -197,12 +195,12 @@ class FeatureReader:
 
     def _checked_pass(self, shard: Shard, workers: int, shuffle: tuple[int, ...] = ()) -> Iterator[Batch]:
         expected, found = self._parts.rows(shard), 0
-        with self._parts.tables(shard, workers, shuffle) as tables:
-            for table in tables:
-                found += table.num_rows
+        with self._parts.batches(shard, workers, shuffle) as batches:
+            for batch in batches:
+                found += len(batch.labels)
                 if found > expected:
                     break
-                yield from (_stacked(rows, self.schema) for rows in table.to_batches())
+                yield batch
         if found != expected:
             raise IncompleteRead(
                 f"{self.url}, shard {shard[0]} of {shard[1]}: found {found} rows, expected {expected} from "
@@ -231,18 +229,6 @@ class FeatureReader:
                 yield features[unknown]
             if not found:
                 raise _no_unlabeled(self._num_rows)
-
-
-def _stacked(rows: pa.RecordBatch, schema: FeatureSchema) -> Batch:
-    if rows.column(LABEL).null_count:
-        raise ValueError(f"the label column holds nulls; write {UNLABELED} for an unlabelled entity")
-    columns = [rows.column(name).to_numpy(zero_copy_only=False) for name in schema.names]
-    features = np.empty((rows.num_rows, len(columns)), np.float32)
-    # In pieces that stay in the processor's cache until their last column is written.
-    for at in range(0, len(features), CACHED_ROWS):
-        for target, column in enumerate(columns):
-            features[at : at + CACHED_ROWS, target] = column[at : at + CACHED_ROWS]
-    return Batch(features, np.array(rows.column(LABEL)))
 
 
 def _pieces(blocks: Iterator[Floats], rows: int) -> Iterator[Floats]:

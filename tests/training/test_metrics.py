@@ -27,7 +27,7 @@ def test_intervals_are_those_of_a_plain_stratified_bootstrap(ranking):
     truth, score = ranking
     random = np.random.default_rng(1)
     drawn = []
-    for _ in range(2000):
+    for _ in range(500):
         rows = np.concatenate([random.choice(np.flatnonzero(truth == kind), (truth == kind).sum()) for kind in (1, 0)])
         best = rows[np.argsort(-score[rows], kind="stable")[:40]]
         drawn.append(

@@ -1,0 +1,95 @@
+"""Dense networks in numpy: equal to Keras forward and backward, and attributions that add up."""
+
+import os
+
+import numpy as np
+import pytest
+
+from training.dense_network import DenseNetwork, softmax
+
+INPUTS, CLASSES, RARE = 12, 5, 3
+
+
+def random_network(seed, *sizes):
+    random = np.random.default_rng(seed)
+    layers = list(zip(sizes[:-1], sizes[1:], strict=True))
+    kernels = tuple((random.normal(size=shape) / np.sqrt(shape[0])).astype(np.float32) for shape in layers)
+    return DenseNetwork(kernels, tuple(random.normal(size=shape[1]).astype(np.float32) for shape in layers))
+
+
+@pytest.fixture
+def network():
+    return random_network(0, INPUTS, 15, 21, 8, CLASSES)
+
+
+@pytest.fixture
+def rows():
+    return np.random.default_rng(1).normal(size=(40, INPUTS)).astype(np.float32)
+
+
+def test_gradient_is_that_of_finite_differences(network, rows):
+    gradient = network.gradient(rows, RARE)
+    width = 1e-2
+    for column in range(INPUTS):
+        step = np.zeros(INPUTS, dtype=np.float32)
+        step[column] = width
+        slope = (network.log_odds(rows + step, RARE) - network.log_odds(rows - step, RARE)) / (2 * width)
+        # A bend of LeakyReLU between the two points spoils a few rows, so the median row is compared.
+        assert np.median(np.abs(slope - gradient[:, column])) < 1e-3
+
+
+def test_attributions_add_up_to_the_difference_in_log_odds(network, rows):
+    reference = np.zeros(INPUTS, dtype=np.float32)
+    attributions = network.integrated_gradients(rows, reference, RARE)
+    assert network.completeness_error(rows, reference, attributions, RARE) < 0.01
+    coarse = network.integrated_gradients(rows, reference, RARE, steps=2)
+    assert network.completeness_error(rows, reference, coarse, RARE) > 0.01
+
+
+def test_attributions_of_a_linear_log_odds_are_coefficient_times_change(rows):
+    network = random_network(2, INPUTS, 2)
+    reference = rows.mean(axis=0)
+    kernel = network.kernels[0][:, 1] - network.kernels[0][:, 0]
+    attributions = network.integrated_gradients(rows, reference, 1)
+    np.testing.assert_allclose(attributions, (rows - reference) * kernel, rtol=1e-4, atol=1e-5)
+
+
+def test_reference_itself_has_no_attributions(network, rows):
+    assert (network.integrated_gradients(rows[:1], rows[0], RARE) == 0).all()
+
+
+def test_log_odds_are_those_of_the_probabilities(network, rows):
+    rare = softmax(network.logits(rows))[:, RARE]
+    np.testing.assert_allclose(network.log_odds(rows, RARE), np.log(rare / (1 - rare)), rtol=1e-4, atol=1e-4)
+
+
+def test_large_logits_stay_finite():
+    network = DenseNetwork((np.eye(2, dtype=np.float32) * 1000,), (np.zeros(2, dtype=np.float32),))
+    rows = np.array([[1, -1], [-1, 1]], dtype=np.float32)
+    np.testing.assert_array_equal(softmax(network.logits(rows)), [[1, 0], [0, 1]])
+    assert np.isfinite(network.log_odds(rows, 0)).all()
+    assert np.isfinite(network.gradient(rows, 0)).all()
+
+
+def test_arrays_come_back(network, rows):
+    again = DenseNetwork.from_arrays(network.arrays("x.") | {"y.kernel0": rows}, "x.")
+    np.testing.assert_array_equal(again.logits(rows), network.logits(rows))
+
+
+def test_equal_to_keras_forward_and_backward(rows):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    tf = pytest.importorskip("tensorflow")
+    from training.keras import networks
+
+    trunk = networks.trunk(INPUTS, (15, 21, 8), seed=1)
+    head = networks.head(8, CLASSES + 1, seed=2)
+    for variable in trunk.variables + head.variables:  # biases begin at zero, which would test nothing
+        variable.assign(variable + 0.1 * np.random.default_rng(3).normal(size=variable.shape))
+    network = networks.as_dense_network([trunk, head], CLASSES)
+    inputs = tf.constant(rows)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        probabilities = tf.nn.softmax(head(trunk(inputs))[:, :CLASSES])
+        log_odds = tf.math.log(probabilities[:, RARE]) - tf.math.log(1 - probabilities[:, RARE])
+    np.testing.assert_allclose(softmax(network.logits(rows)), probabilities, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(network.gradient(rows, RARE), tape.gradient(log_odds, inputs), rtol=1e-3, atol=1e-5)
