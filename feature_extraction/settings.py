@@ -36,6 +36,9 @@ class MetricSettings(Section):
         return self.gaps == "zero" or (self.gaps == "auto" and self.aggregate in ADDITIVE)
 
 
+_METRIC_FIELDS = "; ".join(f"{name}: {field.description}" for name, field in MetricSettings.model_fields.items())
+
+
 class EventsSettings(Section):
     """Where the raw events lie and how to read them."""
 
@@ -60,7 +63,7 @@ class EventsSettings(Section):
         description="Share of refused events above which extraction stops instead of going on.",
     )
     metrics: dict[MetricName, MetricSettings] = Field(
-        min_length=1, description="The metrics by name: [events.metrics.NAME]."
+        min_length=1, description=f"The metrics by name, each a table [events.metrics.NAME]. {_METRIC_FIELDS}"
     )
 
     @model_validator(mode="after")

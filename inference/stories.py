@@ -13,6 +13,7 @@ from feature_extraction.extract import ENGINES, Extraction, accepted_steps
 from feature_extraction.schema import ENTITY
 from feature_extraction.series import STEP, SeriesBatch
 from inference.report import EntityStory, MetricStory
+from inference.report_numbers import step_name
 
 
 def tell(spark: SparkSession, job: Extraction, entities: Sequence[str]) -> list[EntityStory]:
@@ -54,22 +55,21 @@ def _story(entity: str, row: int, batch: SeriesBatch, fits: dict[str, Components
 def sentence(series: dict[str, Doubles], job: Extraction) -> str:
     """Say in words which metric moved most in the recent steps, and how long the entity has been silent."""
     recent = job.features.recent_steps
+    step = step_name(round(job.window.step.total_seconds()))
     moves = {metric: _move(values, recent) for metric, values in series.items()}
     known = {metric: move for metric, move in moves.items() if move is not None}
     words = []
     if known:
         metric, (before, after, _) = max(known.items(), key=lambda item: abs(item[1][2]))
         verb = "fell" if after < before else "rose"
-        words.append(f"{metric} {verb} from {before:.3g} to {after:.3g} a step in the last {recent} steps")
+        words.append(f"{metric} {verb} from {before:.3g} to {after:.3g} a {step} in the last {recent} {step}s")
     active = [np.flatnonzero(np.isfinite(values) & (values != 0)) for values in series.values()]
     last = max((int(steps[-1]) for steps in active if len(steps)), default=None)
-    length = max(len(values) for values in series.values())
     if last is not None:
-        silent = length - 1 - last
-        words.append(
-            "active in the last step" if silent == 0 else f"last active {silent} steps before the window's end"
-        )
-    return "; ".join(words).capitalize() + "." if words else "No active step in the window."
+        silent = max(len(values) for values in series.values()) - 1 - last
+        words.append(f"active in the last {step}" if not silent else f"last active {silent} {step}s before the end")
+    text = "; ".join(words) or f"no active {step} in the window"
+    return text[:1].upper() + text[1:] + "."
 
 
 def _move(values: Doubles, recent: int) -> tuple[float, float, float] | None:

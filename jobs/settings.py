@@ -99,8 +99,9 @@ def load(arguments: Sequence[str] | None = None, job: str = "jobs.run") -> RunSe
     """Read `--config FILE` and the overrides after it; raises `SettingsError` with everything that is wrong."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     overrides, url = _split_config(given)
+    overrides, metrics = _split_metrics(overrides)
     _check_flags(overrides)
-    file = _read_toml(url) if url else {}
+    file = _merged(_read_toml(url), metrics) if url else {}
     source: CliSettingsSource[Any] = CliSettingsSource(
         RunSettings,
         cli_prog_name=f"python -m {job} --config FILE",
@@ -128,6 +129,22 @@ def _split_config(arguments: list[str]) -> tuple[list[str], str]:
             "no run file: give --config FILE, a local path or s3://bucket/run.toml; --help lists its fields"
         )
     return rest, url
+
+
+def _split_metrics(arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """Take out overrides of single metrics, `--events.metrics.NAME.FIELD`, whose names no parser knows beforehand."""
+    rest: list[str] = []
+    found: dict[str, Any] = {}
+    tokens = iter(arguments)
+    for token in tokens:
+        name, is_assigned, value = token.partition("=")
+        path = name.removeprefix("--").split(".")
+        if path[:2] == ["events", "metrics"] and len(path) == 4:
+            override = {path[2]: {path[3]: value if is_assigned else next(tokens, "")}}
+            found = _merged(found, {"events": {"metrics": override}})
+        else:
+            rest.append(token)
+    return rest, found
 
 
 def _read_toml(url: str) -> dict[str, Any]:
