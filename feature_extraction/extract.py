@@ -203,7 +203,7 @@ def _known_entities(spark: SparkSession, known: labels.Labels, url: str) -> "pd.
     """Return the labelled entities that the table holds."""
     ids = pd.concat([known.shown[ENTITY], known.hidden[ENTITY]])
     frame = spark.createDataFrame([(entity,) for entity in ids], f"{ENTITY} string")
-    table = spark.read.parquet(storage.spark_url(storage.join(url, "part-*")))
+    table = spark.read.parquet(*map(storage.spark_url, publishing.part_files(url)))
     found = table.select(ENTITY).join(F.broadcast(frame), ENTITY, "leftsemi").collect()
     return pd.Series([row[ENTITY] for row in found], dtype=object)
 
@@ -224,7 +224,7 @@ def _quality(
     spark: SparkSession, job: Extraction, schema: FeatureSchema, known: labels.Labels, url: str
 ) -> dict[str, Any]:
     """Describe the written table, from what was written."""
-    table = spark.read.parquet(storage.spark_url(storage.join(url, "part-*")))
+    table = spark.read.parquet(*map(storage.spark_url, publishing.part_files(url)))
     missing = [F.avg(F.col(name).isNull().cast("int")).alias(name) for name in job.names]
     status = {m: definitions.column(m, FIT_STATUS) for m in job.metrics}
     statuses = [

@@ -110,12 +110,17 @@ def input_identity(url: str) -> list[tuple[str, int, float]]:
     return [(file.url, file.size, file.changed) for file in storage.list_files(url)]
 
 
+def part_files(url: str) -> list[str]:
+    """Return the `part-*` Parquet files of a folder, sorted."""
+    files = [file.url for file in storage.list_files(url, ".parquet")]
+    return [file for file in files if file.rsplit("/", 1)[1].startswith("part-")]
+
+
 def footer_rows(url: str) -> int:
     """Rows of the `part-*` Parquet files of a folder, by their footers."""
     total = 0
-    for file in storage.list_files(url, ".parquet"):
-        if file.url.rsplit("/", 1)[1].startswith("part-"):
-            store, path = storage.filesystem(file.url)
-            with store.open_input_file(path) as stream:
-                total += parquet.ParquetFile(stream).metadata.num_rows
+    for file in part_files(url):
+        store, path = storage.filesystem(file)
+        with store.open_input_file(path) as stream:
+            total += parquet.ParquetFile(stream).metadata.num_rows
     return total

@@ -56,7 +56,7 @@ def score(spark: SparkSession, features_url: str, artifact_url: str, settings: S
     """
     model = artifacts.load(artifact_url)
     model.schema.check(table.schema(features_url).names, features_url)
-    parts = spark.read.parquet(storage.spark_url(storage.join(features_url, "part-*")))
+    parts = spark.read.parquet(*map(storage.spark_url, publishing.part_files(features_url)))
     names = list(model.schema.names)
     scored = parts.select(ENTITY, LABEL, *names).mapInPandas(
         partition_scores(artifact_url), scored_schema(model.classes)
@@ -155,7 +155,7 @@ def _largest(
 ) -> list[tuple[str, float | None, float]]:
     """Return one entity's largest reasons; the same number said of several metrics is one fact, told once."""
     told: set[tuple[str, float]] = set()
-    reasons = []
+    reasons: list[tuple[str, float | None, float]] = []
     for i in np.argsort(-contributions, kind="stable"):
         fact = (names[i].split(FEATURE_SEPARATOR)[-1], float(values[i]))
         if contributions[i] <= 0 or len(reasons) == count:

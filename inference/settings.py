@@ -15,6 +15,4 @@ class ScoreSettings(Section):
         "unlabeled", description="Who may fill the budget; an entity with a known label needs no review."
     )
     reasons: int = Field(5, ge=1, description="Reasons given for each alert.")
-    stories: int = Field(
-        8, ge=0, description="Entities at the top of the list whose series the report draws."
-    )
+    stories: int = Field(8, ge=0, description="Entities at the top of the list whose series the report draws.")

@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 from pyarrow import BufferReader, parquet
 
-from feature_extraction import storage
+from feature_extraction import publishing, storage
 from feature_extraction.schema import ENTITY, LABEL, FeatureSchema
 
 
@@ -31,16 +31,10 @@ def holdout(url: str) -> pd.DataFrame:
     return frame
 
 
-def part_files(url: str) -> list[str]:
-    """Return the table's part files, sorted."""
-    files = [file.url for file in storage.list_files(url, ".parquet")]
-    return [file for file in files if file.rsplit("/", 1)[1].startswith("part-")]
-
-
 def rows(url: str, columns: Sequence[str], entities: Sequence[str] | None = None) -> pd.DataFrame:
     """Return some columns of the table, of some entities or of all, indexed by entity in the order asked for."""
     store, _ = storage.filesystem(url)
-    table = ds.dataset([storage.filesystem(file)[1] for file in part_files(url)], filesystem=store)
+    table = ds.dataset([storage.filesystem(file)[1] for file in publishing.part_files(url)], filesystem=store)
     chosen = None if entities is None else ds.field(ENTITY).isin(list(entities))
     frame: pd.DataFrame = table.to_table(columns=[ENTITY, *columns], filter=chosen).to_pandas().set_index(ENTITY)
     return frame if entities is None else frame.loc[list(entities)]

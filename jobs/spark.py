@@ -14,8 +14,10 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from feature_extraction import storage
+from jobs import progress
 
 logger = logging.getLogger(__name__)
+ROOT = Path(__file__).resolve().parent.parent
 CONF_DIR = Path(__file__).with_name("spark_conf")
 JAVA_VERSIONS = (17, 21)
 S3A = "org.apache.hadoop.fs.s3a.S3AFileSystem"
@@ -51,6 +53,8 @@ def session(job: str, *urls: str) -> Iterator[SparkSession]:
         # Workers import this application and must find the interpreter and one thread each.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
         with _standard_error_to_file():
             spark = builder.getOrCreate()
     else:
@@ -58,7 +62,8 @@ def session(job: str, *urls: str) -> Iterator[SparkSession]:
     try:
         for url in urls:
             check_s3(spark, url)
-        yield spark
+        with progress.watched(spark.sparkContext, job):
+            yield spark
     finally:
         spark.stop()
 

@@ -35,8 +35,10 @@ PETASTORM_NOISE = (
 class PartFiles(legacy.FileSystem):  # type: ignore[misc]  # pyarrow publishes no types
     """The parts that hold rows, as the one kind of filesystem that petastorm 0.12.1 takes with pyarrow 14.
 
-    Petastorm refuses s3fs and pyarrow's own S3 filesystem when given them directly. It knows the files by
-    position, `file:///0` and so on, as it does not undo the escapes that a path such as `run=1` gets.
+    Given s3fs or pyarrow's own S3 filesystem directly, petastorm fails in pyarrow's new dataset code.
+
+    Attributes:
+        columns: the label and then the features, the columns that are read.
     """
 
     def __init__(self, url: str, schema: FeatureSchema) -> None:
@@ -96,7 +98,7 @@ class PartFiles(legacy.FileSystem):  # type: ignore[misc]  # pyarrow publishes n
         logging.getLogger("petastorm").setLevel(logging.WARNING)
         reader = Reader(
             self,
-            [f"/{position}" for position in range(len(self._paths))],
+            self._paths,
             schema_fields=["^(?:" + "|".join(map(re.escape, self.columns)) + ")$"],
             reader_pool=ThreadPool(workers),
             worker_class=_RowGroups,
@@ -117,8 +119,12 @@ class PartFiles(legacy.FileSystem):  # type: ignore[misc]  # pyarrow publishes n
         return True
 
     def open(self, path: str, mode: str = "rb") -> pa.NativeFile:
-        """Open the part that petastorm calls `/<position>`."""
-        return self._store.open_input_file(self._paths[int(path.strip("/"))])
+        """Open a part for reading."""
+        return self._store.open_input_file(path)
+
+    def parquet_file(self, path: str) -> parquet.ParquetFile:
+        """Open a part and parse its footer; from a bucket, the columns of a row group come in few requests."""
+        return parquet.ParquetFile(self.open(path), pre_buffer=storage.is_s3(self._url))
 
     def _footer(self, path: str) -> parquet.FileMetaData:
         return parquet.read_metadata(path, filesystem=self._store)
@@ -127,15 +133,16 @@ class PartFiles(legacy.FileSystem):  # type: ignore[misc]  # pyarrow publishes n
 class _RowGroups:
     """Petastorm's worker: reads a row group and stacks it in its own thread, so that stacking runs in parallel.
 
-    The worker that make_batch_reader would choose parses each footer twice for every row group and then converts
-    column by column over pandas in the consumer's thread: together more work than the reading itself.
+    The worker that make_batch_reader fixes parses the footer twice for every row group and leaves the columns to be
+    converted, one by one over pandas, in the consumer's thread: together more work than the reading itself.
     """
 
     def __init__(self, worker_id: int, publish_func: Callable[[Batch], None], args: Sequence[Any]) -> None:
         self.worker_id, self.publish_func = worker_id, publish_func
         self._parts: PartFiles = args[0]
         self._row_groups = args[4]
-        self._path, self._file = "", cast(parquet.ParquetFile, None)
+        self._path = ""
+        self._file: Any = None
 
     @staticmethod
     def new_results_queue_reader() -> "_Results":
@@ -144,7 +151,7 @@ class _RowGroups:
     def process(self, piece_index: int, **_: object) -> None:
         row_group = self._row_groups[piece_index]
         if row_group.path != self._path:
-            self._path, self._file = row_group.path, parquet.ParquetFile(self._parts.open(row_group.path))
+            self._path, self._file = row_group.path, self._parts.parquet_file(row_group.path)
         table = self._file.read_row_group(row_group.row_group, columns=self._parts.columns)
         for rows in table.to_batches():
             self.publish_func(_stacked(rows, self._parts.columns[1:]))
