@@ -20,7 +20,7 @@ ALLOWED = {
         "jobs/spark.py",
     ),
     "prophet": ("feature_extraction/prophet_library.py",),
-    "petastorm": ("training/part_files.py", "training/reader.py"),
+    "petastorm": ("training/part_files.py",),
     "keras": ("training/keras",),
     "tensorflow": ("training/keras",),
     "torch": ("training/torch",),
