@@ -67,7 +67,7 @@ def explain(findings: Findings, url: str) -> list[report.Alert]:
 def _run(findings: Findings) -> report.Run:
     schema, manifest = table.schema(findings.features_url), findings.manifest
     rows = dict(manifest.rows)
-    unlabeled = rows.pop("unlabeled", 0)
+    rows.pop("unlabeled", None)  # counts draws, not entities
     validation = manifest.metrics.get("average_precision", {})
     return report.Run(
         id=findings.run_id,
@@ -79,7 +79,7 @@ def _run(findings: Findings) -> report.Run:
         window_end=schema.window_end,
         step_seconds=schema.step_seconds,
         labeled=rows,
-        unlabeled=unlabeled,
+        unlabeled=table.quality(findings.features_url)["entities"]["unlabelled"],
         best_step=manifest.history.get("best_step"),
         validation_average_precision=validation.get("value") if isinstance(validation, dict) else None,
         settings=findings.settings,

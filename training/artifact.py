@@ -130,7 +130,10 @@ def load_files(url: str) -> tuple[Manifest, dict[str, bytes]]:
     if found_format != FORMAT:
         raise ArtifactError(f"{place}: format {found_format}, this program reads {FORMAT}; train again")
     files = {name: _checked(storage.join(url, name), name, digest) for name, digest in digests.items()}
-    return Manifest.from_json(json.dumps(fields)), files
+    try:
+        return Manifest.from_json(json.dumps(fields)), files
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"{place}: a field is missing or unknown ({error}); train again") from error
 
 
 def _checked(place: str, name: str, digest: str) -> bytes:

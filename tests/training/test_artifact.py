@@ -121,6 +121,12 @@ def test_damaged_manifest_is_refused(folder):
         load(str(folder))
 
 
+def test_manifest_with_a_strange_field_is_refused(folder):
+    edit_manifest(folder, color="blue")
+    with pytest.raises(ArtifactError, match="color"):
+        load(str(folder))
+
+
 def test_schema_that_does_not_fit_its_fingerprint_is_refused(folder):
     schema = json.loads((folder / MANIFEST).read_text())["schema"]
     edit_manifest(folder, schema=schema | {"names": [*schema["names"][:-1], "n__b"]})

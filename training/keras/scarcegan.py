@@ -12,16 +12,18 @@ reader; gives an artifact whose classes are the known ones and `unknown`.
 4. The generator is a "bad" one: its features match those of the unlabelled batch in the mean (feature
    matching), point in different directions (pull-away), and shun what the discriminator is sure of (low
    density).
-5. Every few steps the members look at their held-out folds; the networks of the best look are kept.
+5. Every few steps the networks are measured on labelled rows that they do not learn from, and those with the
+   best average precision of the rare class are kept; of equal ones, those with the lower loss. Each member of
+   the ensemble holds out another fold and the folds are ranked together, as a fold alone has few rare rows.
 
-Steps 2 to 4 follow the paper's terms, repaired where its published code does not do what is described: one
-head of K + 2 logits instead of two heads with two unrelated unknowns; the term on known rows acts on the
-batch mean instead of giving each row one constant target; features are matched to unlabelled instead of
-labelled rows; pull-away normalises each row instead of the whole matrix, where it was a thousand times too
-small; the low-density term takes part; a generator step leaves the discriminator alone, where freezing it
-had no effect; the best networks are used, not the last; the terms on false alarms, which had no gradient,
-are left out. Discriminator, generator, learning rates and leeway are as published unless the settings say
-otherwise.
+Steps 2 to 4 keep the terms of the authors' public description and are repaired where their published code does
+something else: one head of K + 2 logits instead of two heads with two unrelated unknowns; the term on known
+rows acts on the batch mean instead of giving each row one constant target; features are matched to unlabelled
+instead of labelled rows; pull-away normalises each row instead of the whole matrix, where it was a thousand
+times too small; the low-density term takes part; a generator step leaves the discriminator alone, where
+freezing it had no effect; the best networks are used, not the last; the terms on false alarms, which had no
+gradient, are left out. Sizes of the networks, learning rates and leeway are theirs. Steps 1 and 5 and the
+ensemble are ours.
 """
 
 import hashlib
@@ -158,6 +160,7 @@ class ScarceGAN(ScarceGANSettings):
 
     def _artifact(self, table: Table, members: list[Member], course: Course) -> DenseNetworkArtifact:
         weak = table.weak
+        edges = [edge if np.isfinite(edge) else None for edge in weak.edges]  # JSON knows no infinity
         rows = {name: int((weak.labels == code).sum()) for code, name in enumerate(weak.classes)}
         manifest = Manifest(
             trainer="scarcegan",
@@ -167,7 +170,7 @@ class ScarceGAN(ScarceGANSettings):
             rare=weak.rare,
             rows=rows | {"unlabeled": course.step * self.unlabeled_rows},
             metrics=ensemble.held_out_metrics(table, members, course.networks, self.seed),
-            history=course.history() | {"activity": weak.activity},
+            history=course.history() | {"activity": weak.activity, "activity_edges": edges},
             seed=self.seed,
             versions=package_versions("keras", "numpy", "safetensors") | {"tensorflow": tf.__version__},
         )

@@ -30,7 +30,7 @@ class Look:
 
     Attributes:
         step: steps done.
-        average_precision: of the rare class, mean over the members' folds.
+        average_precision: of the rare class, over the held-out rows of all members.
         loss: supervised loss on held-out rows, every class weighing the same, mean over the folds.
         training: mean training losses since the look before, by name.
     """

@@ -15,7 +15,7 @@ from training.dense_network import DenseNetwork, softmax
 from training.keras.scarcegan_course import Look
 from training.keras.scarcegan_losses import TINY
 from training.keras.scarcegan_steps import LOSSES, Batches, Players, State
-from training.metrics import class_recall, held_out_summary
+from training.metrics import class_recall, held_out_scores, held_out_summary
 from training.scaler import Scaler
 from training.splits import Rows
 from training.trainer import Floats, Labels
@@ -83,17 +83,22 @@ def advance(
 
 
 def look_at(table: Table, members: list[Member], step: int) -> Look:
-    """Measure each member on the rows held out from it; the look holds the means over the members."""
-    measured = []
+    """Measure the members on the rows held out from them.
+
+    The rows of all folds are ranked together: with few rare rows, the mean of a precision per fold is much noisier.
+    """
+    rare = table.weak.rare_code
+    parts, balanced = [], []
     for member in members:
         labels = table.weak.labels[member.held_out]
         probabilities = softmax(member.network.logits(table.inputs[member.held_out]))
-        rare = labels == table.weak.rare_code
-        precision = average_precision_score(rare, probabilities[:, table.weak.rare_code])
-        measured.append((precision, _balanced_loss(probabilities, labels, table.targets)))
-    precision, loss = np.mean(measured, axis=0)
+        parts.append((member.held_out, probabilities[:, rare]))
+        balanced.append(_balanced_loss(probabilities, labels, table.targets))
+    scores = held_out_scores(len(table.weak.labels), parts)
+    held_out = ~np.isnan(scores)
+    precision = average_precision_score(table.weak.labels[held_out] == rare, scores[held_out])
     training = {name: float(np.mean([member.losses[name] for member in members])) for name in LOSSES}
-    return Look(step, float(precision), float(loss), training)
+    return Look(step, float(precision), float(np.mean(balanced)), training)
 
 
 def _balanced_loss(probabilities: NDArray[np.float64], labels: Labels, targets: Floats) -> float:
