@@ -6,6 +6,7 @@ library's own functions; `Prophet.predict` would add a quarter to the time and t
 """
 
 import logging
+import tempfile
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -34,8 +35,16 @@ def fit(values: Doubles, calendar: Calendar, settings: FeaturesSettings) -> Comp
     """Fit every series of `values` (B, T) that is long enough; NaN steps are left out of the fit."""
     components = Components.empty(len(values), calendar, settings.changepoints)
     curves = _Curves(calendar)
-    for row in np.flatnonzero(long_enough(values, settings)):
-        _fit_one(components, row, values[row], curves, settings)
+    # CmdStan's files go to a folder of the batch: those in its own are removed at exit only, and a Spark worker that is
+    # reused never exits.
+    with tempfile.TemporaryDirectory(prefix="scarce-prophet-") as folder:
+        for row in np.flatnonzero(long_enough(values, settings)):
+            observed = np.isfinite(values[row])
+            history = pd.DataFrame({"ds": curves.times[observed], "y": values[row, observed]})
+            model = _fitted(history, settings, folder)
+            if model is not None:
+                _fill(components, row, model, curves)
+            components.status[row] = _status(components, row, history["y"])
     return components
 
 
@@ -51,26 +60,22 @@ class _Curves:
         self.week = cache(lambda order: fourier(week, 7, order))
 
 
-def _fit_one(components: Components, row: int, y: Doubles, curves: _Curves, settings: FeaturesSettings) -> None:
-    observed = np.isfinite(y)
-    history = pd.DataFrame({"ds": curves.times[observed], "y": y[observed]})
+def _fitted(history: pd.DataFrame, settings: FeaturesSettings, folder: str) -> Any:  # noqa: ANN401
+    """Fit one series; None where the optimizer gave up."""
     model = _model(settings)
     try:
-        model.fit(history)
-    except RuntimeError as error:  # cmdstanpy's word for an optimizer that gave up
+        return model.fit(history, output_dir=folder)
+    except RuntimeError as error:  # cmdstanpy's word for it
         logger.warning("Prophet could not fit a series of %d rows: %s", len(history), error)
-        components.status[row] = FAILED
-        return
-    finally:
-        # Its temporary files are removed at exit only, and a Spark worker that is reused never exits.
-        model.stan_backend.cleanup()
-    _fill(components, row, model, curves)
-    if y[observed].min() == y[observed].max():
-        components.status[row] = CONSTANT
-    elif components.sigma[row] < SMALLEST_SIGMA * components.y_scale[row]:
-        components.status[row] = SIGMA_FLOOR
-    else:
-        components.status[row] = FITTED
+        return None
+
+
+def _status(components: Components, row: int, y: "pd.Series[float]") -> str:
+    if np.isnan(components.k[row]):
+        return FAILED
+    if y.min() == y.max():
+        return CONSTANT
+    return SIGMA_FLOOR if components.sigma[row] < SMALLEST_SIGMA * components.y_scale[row] else FITTED
 
 
 @cache
