@@ -8,8 +8,6 @@ import pytest
 
 from feature_extraction import publishing, storage
 from feature_extraction.publishing import Run
-from jobs import explain, train
-from jobs.settings import load
 from tests.jobs.conftest import run_job
 
 pytestmark = [pytest.mark.spark, pytest.mark.s3, pytest.mark.slow]
@@ -22,18 +20,21 @@ def upload(finished, stage, root):
 
 
 def test_training_and_report_on_a_bucket_equal_those_on_a_disk(finished, bucket):
-    settings = load(["--config", str(finished.run_file), "--output.root", bucket])
     upload(finished, "features", bucket)
-    train.run(settings)
+    trained = run_job("train", finished.run_file, "--output.root", bucket)
+    assert trained.returncode == 0, trained.stderr
     for name in ("scarcegan", "logistic_regression"):
         assert publishing.latest(bucket, f"models/{name}").manifest()["features"] == "small"
-    weights = next(f for f in storage.list_files(train.model_run(settings, "scarcegan").url) if "tensors" in f.url)
+    model = publishing.latest(bucket, "models/scarcegan").url
+    weights = next(file for file in storage.list_files(model) if "tensors" in file.url)
     local = finished.root / "out/models/scarcegan/run=small" / Path(weights.url).name
     assert storage.read_bytes(weights.url) == local.read_bytes()
 
     upload(finished, "scores", bucket)
     edit_model_url(bucket, finished)
-    explain.run(settings)
+    explained = run_job("explain", finished.run_file, "--output.root", bucket)
+    assert explained.returncode == 0, explained.stderr
+    assert f"Report: {bucket}/reports/run=small/report.html" in explained.stdout
     report = publishing.latest(bucket, "reports").url
     found = pd.read_parquet(finished.root / "out/reports/run=small/reasons.parquet")
     with storage.local_copy(report) as folder:
