@@ -40,6 +40,6 @@ install:
 	@touch $(STAMP)
 
 java:
-	@java -version 2>&1 | grep -q 'version "\(17\|21\)' || { \
-	  echo "Spark needs Java 17 and found: $$(java -version 2>&1 | head -n 1). On Debian or Ubuntu: apt-get install openjdk-17-jre-headless"; \
+	@java="$${JAVA_HOME:+$$JAVA_HOME/bin/}java"; "$$java" -version 2>&1 | grep -q 'version "\(17\|21\)' || { \
+	  echo "Spark needs Java 17 and found: $$("$$java" -version 2>&1 | head -n 1). On Debian or Ubuntu: apt-get install openjdk-17-jre-headless"; \
 	  exit 1; }

@@ -6,9 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 
-from feature_extraction.publishing import PublishError
-from feature_extraction.storage import StorageError
-
 logger = logging.getLogger("jobs")
 OUR_PACKAGES = ("feature_extraction", "training", "inference", "jobs")
 # Read by TensorFlow and its libraries when they are imported, so set before any of them is.
@@ -27,12 +24,23 @@ def set_up() -> None:
 
 
 def main(work: Callable[[], None]) -> None:
-    """Run a job's work; a user's mistake ends with exit status 2 and a sentence, anything else with its trace."""
+    """Run a job's work; exit with 2 and a sentence for a user's mistake, with 1 and a trace for anything else."""
     set_up()
     started = time.monotonic()
     try:
         work()
-    except (ValueError, StorageError, PublishError) as error:
+    except ValueError as error:
+        if not _is_ours(error):
+            raise
         logger.error("stopped: %s", error)
         sys.exit(2)
     logger.info("done in %.0f s", time.monotonic() - started)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether our own code raised the error: a library's ValueError is no sentence for a user."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raiser = trace.tb_frame.f_globals.get("__name__", "") if trace else ""
+    return raiser == "__main__" or raiser.split(".")[0] in OUR_PACKAGES
