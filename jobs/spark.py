@@ -1,5 +1,6 @@
 """The Spark session of a job: what the platform set stands, and only what the results depend on is fixed here."""
 
+import atexit
 import logging
 import os
 import re
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parent.parent
 CONF_DIR = Path(__file__).with_name("spark_conf")
 JAVA_VERSIONS = (17, 21)
+LOG = Path(tempfile.gettempdir()) / f"scarce-spark-{os.getpid()}.log"
 S3A = "org.apache.hadoop.fs.s3a.S3AFileSystem"
 # ANSI off, as Spark 3.5 has it: a text that is no number is refused by our own rules, not by an exception.
 FIXED = {"spark.sql.ansi.enabled": "false", "spark.sql.execution.arrow.pyspark.enabled": "true"}
@@ -42,30 +44,44 @@ def session(job: str, *urls: str) -> Iterator[SparkSession]:
         job: name shown by Spark.
         urls: what Spark itself will read or write; a bucket among them needs S3A in this Spark.
     """
-    local = "SPARK_ENV_LOADED" not in os.environ and "PYSPARK_GATEWAY_PORT" not in os.environ
-    builder = SparkSession.builder.appName(f"scarce {job}")
-    settings = FIXED | (LOCAL if local else {})
-    for key, value in settings.items():
-        builder = builder.config(key, value)
-    if local:
-        check_java()
-        os.environ.setdefault("SPARK_CONF_DIR", str(CONF_DIR))
-        # Workers import this application and must find the interpreter and one thread each.
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
-        with _standard_error_to_file():
-            spark = builder.getOrCreate()
-    else:
-        spark = builder.getOrCreate()
+    spark = _configured(job, FIXED).getOrCreate() if _is_submitted() else _local(job)
     try:
         for url in urls:
             check_s3(spark, url)
         with progress.watched(spark.sparkContext, job):
             yield spark
+    except ValueError:
+        raise  # a sentence to the user says enough
+    except Exception:
+        if LOG.exists():
+            logger.error("Spark's own messages are in %s", LOG)
+            atexit.unregister(_remove_log)
+        raise
     finally:
         spark.stop()
+
+
+def _is_submitted() -> bool:
+    return "SPARK_ENV_LOADED" in os.environ or "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _local(job: str) -> SparkSession:
+    check_java()
+    os.environ.setdefault("SPARK_CONF_DIR", str(CONF_DIR))
+    # Workers import this application and must find the interpreter and one thread each.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    with _standard_error_to_log():
+        return _configured(job, FIXED | LOCAL).getOrCreate()
+
+
+def _configured(job: str, settings: dict[str, str]) -> SparkSession.Builder:
+    builder = SparkSession.builder.appName(f"scarce {job}")
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    return builder
 
 
 def check_java() -> None:
@@ -99,17 +115,21 @@ def check_s3(spark: SparkSession, url: str) -> None:
 
 
 @contextmanager
-def _standard_error_to_file() -> Iterator[None]:
-    """Let the Java process inherit a file as its standard error: what it prints there is noise, unless it fails."""
-    log = Path(tempfile.gettempdir()) / f"scarce-spark-{os.getpid()}.log"
+def _standard_error_to_log() -> Iterator[None]:
+    """Let the Java process, which outlives its sessions, write to a file what it says: noise, unless it breaks."""
+    atexit.register(_remove_log)
     kept = os.dup(2)
-    with log.open("wb") as stream:
+    with LOG.open("ab") as stream:
         os.dup2(stream.fileno(), 2)
     try:
         yield
     except BaseException:
-        os.write(kept, log.read_bytes()[-4_000:])
+        os.write(kept, LOG.read_bytes()[-4_000:])
         raise
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def _remove_log() -> None:
+    LOG.unlink(missing_ok=True)
