@@ -18,7 +18,11 @@ class LogisticRegressionSettings(Settings):
     """Settings of balanced logistic regression."""
 
     seed: int = Field(0, description="Seed of the cross-validation that gives the metrics.")
-    C: float = Field(0.1, gt=0, description="Inverse strength of the squared penalty on the coefficients.")
+    C: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (0.001, 0.01, 0.1, 1.0),
+        min_length=1,
+        description="Inverse strengths of the squared penalty to choose from, by cross-validated average precision.",
+    )
     max_iter: int = Field(2000, ge=1, description="Iterations of the solver at most.")
 
 
