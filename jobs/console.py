@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from typing import TextIO
 
 logger = logging.getLogger("jobs")
 OUR_PACKAGES = ("feature_extraction", "training", "inference", "jobs")
@@ -16,11 +17,19 @@ def set_up() -> None:
     """Log our own packages at INFO and everybody else at ERROR, to standard error, one line an event."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
     for name in OUR_PACKAGES:
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is at the moment: a progress bar stands in for it while it is drawn."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.setStream(sys.stderr)
+        super().emit(record)
 
 
 def main(work: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 LINES = 10
 
@@ -23,7 +24,8 @@ class StepProgress:
         self._said = 0
         self._bar: Progress | None = None
         if sys.stderr.isatty():
-            columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            name = TextColumn(title, table_column=Column(min_width=len(title), no_wrap=True))
+            columns = (name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             self._bar = Progress(*columns, TextColumn("{task.fields[text]}"), console=Console(stderr=True))
             self._task = self._bar.add_task(title, total=total, text="")
 
