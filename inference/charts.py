@@ -1,6 +1,6 @@
 """The report's charts as small inline SVG: evaluation curves, and an entity's series and its fit.
 
-Takes the values of `inference.report`; gives SVG text without clashing ids, fonts, links or scripts.
+Takes the values of `inference.report_data`; gives SVG text without clashing ids, fonts, links or scripts.
 Words that a user chose never enter an SVG: they stand in the HTML beside it, where the template escapes them.
 """
 
@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -21,10 +21,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from inference.report_data import Curve, MetricStory
 from inference.report_numbers import day, number, percent, tick
-
-if TYPE_CHECKING:
-    from inference.report import Curve, MetricStory
 
 Doubles = NDArray[np.float64]
 Times = NDArray[np.datetime64]
@@ -53,7 +51,7 @@ def line_style(position: int) -> tuple[str, str]:
     return LINES[position % len(LINES)]
 
 
-def precision_recall(curves: "Sequence[Curve]", base_rate: float) -> Markup:
+def precision_recall(curves: Sequence[Curve], base_rate: float) -> Markup:
     """Draw precision over recall, stepped as average precision sums it; dotted: a random order."""
     figure, axes = _axes(250, bottom=38)
     axes.axhline(base_rate, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
@@ -67,7 +65,7 @@ def precision_recall(curves: "Sequence[Curve]", base_rate: float) -> Markup:
     return _svg(figure, "pr")
 
 
-def recall_by_budget(curves: "Sequence[Curve]", budget: int) -> Markup:
+def recall_by_budget(curves: Sequence[Curve], budget: int) -> Markup:
     """Draw the share of the rare ones found over the length of the list; dotted: a random order."""
     figure, axes = _axes(250, bottom=38)
     rows = max((len(curve.truth) for curve in curves), default=1)
@@ -85,7 +83,7 @@ def recall_by_budget(curves: "Sequence[Curve]", budget: int) -> Markup:
     return _svg(figure, "budget")
 
 
-def story(metric: "MetricStory", key: str) -> Markup:
+def story(metric: MetricStory, key: str) -> Markup:
     """Draw one series: a bar a step, its level, the trend, the interval and the trend's strongest change.
 
     A zero is a dot on the baseline; a missing step is empty. `key` tells the SVG's ids from other charts'.
@@ -117,7 +115,7 @@ def block_means(values: "Sequence[float] | Doubles", width: int) -> Doubles:
     return np.divide(total, count, out=np.full(len(starts), np.nan), where=count > 0)
 
 
-def strongest_change(metric: "MetricStory") -> int | None:
+def strongest_change(metric: MetricStory) -> int | None:
     """Return the step at which the trend's slope changes most; None where there is no change worth a mark."""
     bend = np.abs(np.diff(np.asarray(metric.trend, dtype=np.float64), n=2))
     values = np.asarray(metric.values, dtype=np.float64)

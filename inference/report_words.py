@@ -1,17 +1,15 @@
 """The report's sentences and small tables, computed from what was measured; none is written beforehand.
 
-Takes the values of `inference.report`; gives plain text, which the template escapes.
+Takes the values of `inference.report_data`; gives plain text, which the template escapes.
 """
 
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from inference.report_data import Alert, Estimate, Evaluation, Method, MetricStory, Reason, Report
 from inference.report_numbers import day, feature_label, number, percent, quantity, score, shorten, step_name
-
-if TYPE_CHECKING:
-    from inference.report import Alert, Estimate, Evaluation, Method, MetricStory, Reason, Report
 
 RANKINGS = {"average_precision": "average precision", "auroc": "AUROC"}
 SHARES = {"recall_at_budget": "recall", "precision_at_budget": "precision"}
@@ -39,7 +37,7 @@ class Bounded(NamedTuple):
         return f"{score(self.value)} ({score(self.low)} to {score(self.high)})"
 
 
-def headline(report: "Report") -> str:
+def headline(report: Report) -> str:
     """Say in a sentence or two what was found, and what it was worth where that was measured."""
     listed, unlabeled = len(report.alerts), report.quality["entities"]["unlabelled"]
     if not listed:
@@ -67,7 +65,7 @@ def _worth(evaluation: "Evaluation | None", rare: str) -> str:
     )
 
 
-def reason_words(reason: "Reason", step_seconds: int) -> str:
+def reason_words(reason: Reason, step_seconds: int) -> str:
     """Say a feature's value and how it lies to the typical one."""
     value = quantity(reason.value, reason.unit, step_seconds)
     if reason.typical is None or math.isnan(reason.typical):
@@ -80,13 +78,13 @@ def reason_words(reason: "Reason", step_seconds: int) -> str:
     return f"{value}, {'above' if reason.value > reason.typical else 'below'} the typical {typical}"
 
 
-def leading(alerts: "Sequence[Alert]", most: int = 6) -> list[tuple[str, str, int]]:
+def leading(alerts: Sequence[Alert], most: int = 6) -> list[tuple[str, str, int]]:
     """Count which feature leads the reasons: (metric, feature label, alerts), commonest first."""
     firsts = Counter((a.reasons[0].metric, feature_label(a.reasons[0].feature)) for a in alerts if a.reasons)
     return [(metric, label, count) for (metric, label), count in firsts.most_common(most)]
 
 
-def measure_names(evaluation: "Evaluation") -> list[str]:
+def measure_names(evaluation: Evaluation) -> list[str]:
     """List the measures of all methods, known ones first, each once."""
     known = [*RANKINGS, *SHARES]
     given = dict.fromkeys(name for method in evaluation.methods for name in method.measures)
@@ -107,14 +105,14 @@ def measured(name: str, value: float) -> str:
     return f"{100 * value:.1f}%" if name.startswith(("recall", "precision")) else score(value)
 
 
-def interval(name: str, estimate: "Estimate") -> str:
+def interval(name: str, estimate: Estimate) -> str:
     """Write a measure's interval; empty where there is none."""
     if estimate.low is None or estimate.high is None:
         return ""
     return f"{measured(name, estimate.low)} to {measured(name, estimate.high)}"
 
 
-def readings(evaluation: "Evaluation") -> Iterator[str]:
+def readings(evaluation: Evaluation) -> Iterator[str]:
     """Say what the figures allow one to conclude, from average precision and its intervals."""
     main, *others = evaluation.methods
     own = _bounded(main)
@@ -131,7 +129,7 @@ def readings(evaluation: "Evaluation") -> Iterator[str]:
         )
 
 
-def _bounded(method: "Method") -> Bounded | None:
+def _bounded(method: Method) -> Bounded | None:
     found = method.measures.get("average_precision")
     if found is None or found.value is None or found.low is None or found.high is None:
         return None
@@ -146,7 +144,7 @@ def _against_chance(name: str, own: Bounded, base_rate: float) -> str:
     )
 
 
-def _against(name: str, own: Bounded, other: "Method") -> str:
+def _against(name: str, own: Bounded, other: Method) -> str:
     rival, theirs = shorten(other.name), _bounded(other)
     if theirs is None:
         return f"{rival} has no average precision with an interval to compare with."
@@ -205,14 +203,14 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield f"{prefix}{key}", "not set" if value is None else shorten(value, 200)
 
 
-def absent_steps(metric: "MetricStory", step_seconds: int) -> str:
+def absent_steps(metric: MetricStory, step_seconds: int) -> str:
     """Say how many steps of a series are missing; empty where none is."""
     absent = sum(not math.isfinite(value) for value in metric.values)
     steps = f"{step_name(step_seconds)}s"
     return f"{number(absent)} of {number(len(metric.values))} {steps} missing" if absent else ""
 
 
-def chart_words(metric: "MetricStory", changed: int | None) -> str:
+def chart_words(metric: MetricStory, changed: int | None) -> str:
     """Say in words what a chart of a series shows, for those who do not see it."""
     there = [value for value in metric.values if math.isfinite(value)]
     if not there:

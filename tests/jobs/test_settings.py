@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
+from feature_extraction import storage
 from jobs.settings import RunSettings, SettingsError, field_names, load
 from tests.jobs import small_log
 
@@ -140,23 +140,6 @@ def descriptions(model):
 
 
 @pytest.mark.s3
-def test_a_run_file_is_read_from_a_bucket(run_file, monkeypatch):
-    import boto3
-
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    try:
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="runs")
-        client.upload_file(run_file, "runs", "daily/run.toml")
-        assert load(["--config", "s3://runs/daily/run.toml"]) == load(["--config", run_file])
-    finally:
-        server.stop()
+def test_a_run_file_is_read_from_a_bucket(run_file, bucket):
+    storage.write_bytes(storage.join(bucket, "run.toml"), Path(run_file).read_bytes())
+    assert load(["--config", f"{bucket}/run.toml"]) == load(["--config", run_file])
