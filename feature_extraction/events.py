@@ -5,14 +5,18 @@ null for an accepted event, `OUTSIDE` for one outside the window, else why it wa
 """
 
 import difflib
-import json
+import re
 from dataclasses import dataclass
+from functools import reduce
 
+import pyarrow as pa
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from feature_extraction import storage
+from feature_extraction.event_files import EventsError, by_columns, by_header, json_keys, layout
 from feature_extraction.schema import ENTITY
 from feature_extraction.settings import EventsSettings, MetricSettings, WindowSettings
 
@@ -22,10 +26,10 @@ CORRUPT = "_corrupt"
 VALUE = "_value_"
 NUMBERS = (T.NumericType, T.StringType, T.BooleanType)
 JSON_SAMPLE_LINES = 1_000
-
-
-class EventsError(ValueError):
-    """The event log as a whole cannot be used: nothing there, a missing column, a wrong type."""
+# How Spark's plan shows the cast that a comparison such as "amount > 10" makes where amount is text.
+TEXT_TO_WHOLE_NUMBER = re.compile(r"cast\((\w+)#\d+ as (?:tinyint|smallint|int|bigint)\)")
+# Numbers of a size that no calendar has are in another unit than the settings say.
+YEAR_10000 = 253_402_300_800
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,37 @@ def read(spark: SparkSession, settings: EventsSettings) -> RawEvents:
     files = storage.list_files(settings.url)
     if not any(file.size for file in files):
         raise EventsError(f"{settings.url}: {len(files)} files, all empty; events.url must hold at least one event")
-    if settings.format == "parquet":
-        empty = [file.url for file in files if not file.size]
-        if empty:
-            raise EventsError(
-                f"{empty[0]}: a Parquet file of 0 bytes, likely a write that died; remove it or repeat it"
-            )
-        frame = spark.read.parquet(storage.spark_url(settings.url))
-        return RawEvents(frame, F.lit(False), _as_json(frame))
-    return _read_csv(spark, settings, files) if settings.format == "csv" else _read_json(spark, settings)
+    files = [file for file in files if file.size] if settings.format == "csv" else files
+    readers = {"parquet": _read_parquet, "csv": _read_csv, "json": _read_json}
+    return readers[settings.format](spark, settings, files)
+
+
+def _read_parquet(spark: SparkSession, settings: EventsSettings, files: list[storage.File]) -> RawEvents:
+    empty = [file.url for file in files if not file.size]
+    if empty:
+        raise EventsError(f"{empty[0]}: a Parquet file of 0 bytes, likely a write that died; remove it or repeat it")
+    # pandas writes nanoseconds, which Spark takes as plain numbers or not at all.
+    spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
+    reader = spark.read.options(**layout(settings.url, files))
+    groups = by_columns(settings.url, files)
+    frames = []
+    for columns, urls in groups:
+        untyped = {field.name for field in columns if pa.types.is_null(field.type)}
+        kinds = [kind for kind in spark.read.parquet(storage.spark_url(urls[0])).schema if kind.name not in untyped]
+        places = urls if len(groups) > 1 else [settings.url]
+        frame = reader.schema(T.StructType(kinds)).parquet(*map(storage.spark_url, places))
+        frames.append(_with_microseconds(frame, columns, settings.time_zone))
+    frame = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames)
+    return RawEvents(frame, F.lit(False), _as_json(frame))
+
+
+def _with_microseconds(frame: DataFrame, columns: pa.Schema, time_zone: str) -> DataFrame:
+    for field in columns:
+        if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
+            time = F.expr(f"timestamp_micros({quoted(field.name)} div 1000)")
+            local = time if field.type.tz else F.to_utc_timestamp(time, time_zone)
+            frame = frame.withColumn(field.name, local)
+    return frame
 
 
 def _as_json(frame: DataFrame) -> Column:
@@ -63,47 +89,35 @@ def _as_json(frame: DataFrame) -> Column:
 
 
 def _read_csv(spark: SparkSession, settings: EventsSettings, files: list[storage.File]) -> RawEvents:
-    """Read CSV as text columns under the header's names; casting is validation's work."""
-    first = next(file for file in files if file.size)
-    url = storage.spark_url(first.url)
-    names = spark.read.option("header", True).option("inferSchema", False).csv(url).columns
-    schema = T.StructType([T.StructField(name, T.StringType()) for name in [*names, CORRUPT]])
-    # enforceSchema=False compares every file's header with the first one's: columns are matched by name, not by luck.
-    options: dict[str, str | bool] = {
-        "header": True,
-        "enforceSchema": False,
-        "columnNameOfCorruptRecord": CORRUPT,
-        "escape": '"',
-    }
-    frame = spark.read.options(**options).schema(schema).csv(storage.spark_url(settings.url))
+    """Read CSV as text columns under each file's own header; casting is validation's work."""
+    # enforceSchema=False holds every file against the header that was read here.
+    options = layout(settings.url, files) | {"header": True, "enforceSchema": False, "escape": '"'}
+    options["columnNameOfCorruptRecord"] = CORRUPT
+    frames = []
+    groups = by_header(files)
+    for names, urls in groups.items():
+        schema = T.StructType([T.StructField(name, T.StringType()) for name in [*names, CORRUPT]])
+        reader = spark.read.options(**options).schema(schema)
+        places = urls if len(groups) > 1 else [settings.url]
+        frames.append(reader.csv([storage.spark_url(place) for place in places]))
+    frame = reduce(DataFrame.unionByName, frames)
     raw = F.coalesce(F.col(CORRUPT), _as_json(frame.drop(CORRUPT)))
     return RawEvents(frame, F.col(CORRUPT).isNotNull(), raw)
 
 
-def _read_json(spark: SparkSession, settings: EventsSettings) -> RawEvents:
-    lines = spark.read.text(storage.spark_url(settings.url)).where("length(trim(value)) > 0")
-    names = _json_keys([row.value for row in lines.limit(JSON_SAMPLE_LINES).collect()])
+def _read_json(spark: SparkSession, settings: EventsSettings, files: list[storage.File]) -> RawEvents:
+    text = spark.read.options(**layout(settings.url, files)).text(storage.spark_url(settings.url))
+    lines = text.select("value").where("length(trim(value)) > 0")
+    names = json_keys([row.value for row in lines.limit(JSON_SAMPLE_LINES).collect()])
     if not names:
-        raise EventsError(
-            f"{settings.url}: no line of the first {JSON_SAMPLE_LINES} is a JSON object; check events.format"
-        )
-    schema = T.StructType([T.StructField(name, T.StringType()) for name in [*names, CORRUPT]])
-    options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": CORRUPT}
-    parsed = lines.select(F.col("value").alias(RAW), F.from_json("value", schema, options).alias("_event"))
-    frame = parsed.select(RAW, "_event.*")
-    return RawEvents(frame, F.col(CORRUPT).isNotNull(), F.col(RAW))
-
-
-def _json_keys(lines: list[str]) -> list[str]:
-    names: dict[str, None] = {}
-    for line in lines:
-        try:
-            parsed = json.loads(line)
-        except json.JSONDecodeError:
-            continue  # refused later, with its reason, like every other line that is not an object
-        if isinstance(parsed, dict):
-            names |= dict.fromkeys(parsed)
-    return list(names)
+        raise EventsError(f"{settings.url}: none of {JSON_SAMPLE_LINES} lines is a JSON object; check events.format")
+    event = T.StructType([T.StructField(name, T.StringType()) for name in names])
+    # Parsed as a list: of two objects on one line, Spark would keep the first and say nothing of the second.
+    listed = F.from_json(F.concat(F.lit("["), "value", F.lit("]")), T.ArrayType(event))
+    single = F.trim("value").startswith("{") & (F.size(listed) == 1)
+    parsed = lines.select(F.col("value").alias(RAW), F.when(single, listed[0]).alias("_event"))
+    frame = parsed.select(RAW, F.col("_event").isNull().alias(CORRUPT), "_event.*")
+    return RawEvents(frame, F.col(CORRUPT), F.col(RAW))
 
 
 def validate(raw: RawEvents, settings: EventsSettings, window: WindowSettings) -> DataFrame:
@@ -125,6 +139,7 @@ def validate(raw: RawEvents, settings: EventsSettings, window: WindowSettings) -
         concerns = _concerns(name, metric, settings)
         values[name], wrong = _value(raw.frame, metric, settings, concerns)
         refusals += wrong
+    refusals += [(F.col(quoted(key)).isNull(), f"{key}: missing, and it is part of events.key") for key in settings.key]
     refusals.append(((time < _instant(window, "start")) | (time >= _instant(window, "end")), OUTSIDE))
     reason = F.coalesce(*[F.when(condition, F.lit(text)) for condition, text in refusals])
     frame = raw.frame.select(
@@ -154,6 +169,7 @@ def check_columns(frame: DataFrame, settings: EventsSettings) -> None:
                 f"Found: {', '.join(found)}"
             )
     for name, metric in settings.metrics.items():
+        _check_condition(frame, name, metric.where, settings.url)
         source = settings.value if settings.type else metric.column
         if metric.aggregate in ("count", "nunique") or not source:
             continue
@@ -165,6 +181,26 @@ def check_columns(frame: DataFrame, settings: EventsSettings) -> None:
             )
 
 
+def _check_condition(frame: DataFrame, metric: str, where: str, url: str) -> None:
+    if not where:
+        return
+    place = f"{url}: events.metrics.{metric}.where = {where!r}"
+    try:
+        condition = frame.select(F.expr(where))
+        kind = condition.schema[0].dataType
+    except AnalysisException as error:
+        first = str(error).strip().splitlines()[0]
+        raise EventsError(f"{place} cannot be used: {first} Mend the condition, or the names in it") from error
+    if not isinstance(kind, T.BooleanType):
+        raise EventsError(f"{place} is {kind.simpleString()}; expected a condition, such as amount > 0")
+    cut = TEXT_TO_WHOLE_NUMBER.search(condition._jdf.queryExecution().analyzed().toString())
+    if cut and isinstance(frame.schema[cut[1]].dataType, T.StringType):
+        raise EventsError(
+            f"{place} makes whole numbers of the text column {cut[1]!r}, and Spark would cut '10.5' to 10; write the "
+            f"number with a point, as in {cut[1]} > 10.0"
+        )
+
+
 def _blank(column: str) -> Column:
     text = F.col(quoted(column)).cast("string")
     return text.isNull() | (F.trim(text) == "")
@@ -173,14 +209,20 @@ def _blank(column: str) -> Column:
 def _time(frame: DataFrame, settings: EventsSettings) -> Column:
     """Parse the time column; text without an offset is read in the session's zone, which is `events.time_zone`."""
     name, kind = quoted(settings.time), frame.schema[settings.time].dataType
-    if settings.time_format != "auto":
+    if settings.time_format != "auto" and isinstance(kind, NUMBERS):
         divisor = 1_000 if settings.time_format == "epoch_milliseconds" else 1
-        return F.expr(f"timestamp_micros(cast(try_cast({name} as double) * {1_000_000 // divisor} as bigint))")
-    if isinstance(kind, T.TimestampType | T.TimestampNTZType | T.DateType | T.StringType):
+        seconds = f"(try_cast({name} as double) / {divisor})"
+        micros = f"cast(round({seconds} * 1000000) as bigint)"
+        return F.expr(f"case when abs({seconds}) < {YEAR_10000} then timestamp_micros({micros}) end")
+    if settings.time_format == "auto" and isinstance(kind, T.StringType):
+        # Spark would read 12:30 as half past twelve of the day on which the job runs.
+        return F.expr(f"case when trim({name}) rlike '^[0-9]{{4}}(-|$)' then try_cast({name} as timestamp) end")
+    if settings.time_format == "auto" and isinstance(kind, T.TimestampType | T.TimestampNTZType | T.DateType):
         return F.expr(f"try_cast({name} as timestamp)")
+    expected = "a number" if settings.time_format != "auto" else "a timestamp, a date or ISO 8601 text"
     raise EventsError(
-        f"{settings.url}: time column {settings.time!r} is {kind.simpleString()}; expected a timestamp, a date or ISO "
-        "8601 text; for numbers set events.time_format to epoch_seconds or epoch_milliseconds"
+        f"{settings.url}: time column {settings.time!r} is {kind.simpleString()}; with events.time_format = "
+        f"{settings.time_format} it must be {expected}. Numbers are read by epoch_seconds or epoch_milliseconds"
     )
 
 

@@ -52,7 +52,10 @@ def _mean(values: Doubles) -> Doubles:
 
 
 def _deviation(values: Doubles) -> Doubles:
-    return np.sqrt(_mean(np.square(values - _mean(values)[:, None])))
+    """Standard deviation over the steps that are there; exactly 0 for a constant, whose mean may be rounded."""
+    highest = np.fmax.reduce(values, axis=1, initial=-np.inf)
+    constant = highest == np.fmin.reduce(values, axis=1, initial=np.inf)
+    return np.where(constant, 0.0, np.sqrt(_mean(np.square(values - _mean(values)[:, None]))))
 
 
 def _ratio(above: NDArray[np.generic], below: NDArray[np.generic]) -> Doubles:

@@ -84,6 +84,8 @@ def read(settings: LabelsSettings) -> Labels:
 
 def _table(url: str, settings: LabelsSettings) -> pd.DataFrame:
     tables = [_read_file(file.url) for file in storage.list_files(url)]
+    if not tables:
+        raise LabelsError(f"{url}: a folder without files; labels need at least one")
     frame: pd.DataFrame = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
     for field, name in (("entity", settings.entity), ("column", settings.column)):
         if name not in frame.columns:
@@ -101,7 +103,7 @@ def _read_file(url: str) -> pa.Table:
     kind = PurePosixPath(url).suffix
     readers = {
         ".parquet": parquet.read_table,
-        ".csv": csv.read_csv,
+        ".csv": _read_csv,
         ".json": json.read_json,
         ".jsonl": json.read_json,
     }
@@ -115,9 +117,21 @@ def _read_file(url: str) -> pa.Table:
     return table.cast(pa.schema([(name, pa.string()) for name in table.column_names]), safe=False)
 
 
+def _read_csv(source: pa.BufferReader) -> pa.Table:
+    """Read every column as text: the entity 007 is not the number 7."""
+    names = csv.open_csv(source).schema.names
+    source.seek(0)
+    return csv.read_csv(
+        source,
+        convert_options=csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
+        ),
+    )
+
+
 def _consistent(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Split off incomplete rows and entities with contradictory labels; drop repetitions, shown before hidden."""
-    incomplete = frame[[ENTITY, LABEL]].isna().any(axis=1)
+    incomplete = frame[[ENTITY, LABEL]].apply(lambda text: text.isna() | (text.str.strip() == "")).any(axis=1)
     unique = frame[~incomplete].drop_duplicates([ENTITY, LABEL])
     conflict = unique.duplicated(ENTITY, keep=False)
     refused = [frame[incomplete].assign(reason=INCOMPLETE), unique[conflict].assign(reason=CONFLICT)]

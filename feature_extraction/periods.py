@@ -30,5 +30,7 @@ def _strongest(values: Doubles, count: int) -> Doubles:
     # Rounded to 12 digits of the strongest, so that rounding noise neither ranks nor counts as power.
     power = np.round(power / np.maximum(power.max(axis=1, keepdims=True), np.finfo(float).tiny), 12)
     order = np.argsort(-power, axis=1, kind="stable")[:, :count]
-    found = (np.take_along_axis(power, order, axis=1) > 0) & (observed.mean(axis=1) >= 0.5)[:, None]
+    # The mean of a constant may be rounded, and what is left of it is no wave.
+    varies = np.nanmax(values, axis=1) > np.nanmin(values, axis=1)
+    found = (np.take_along_axis(power, order, axis=1) > 0) & (varies & (observed.mean(axis=1) >= 0.5))[:, None]
     return np.where(found, 1.0 / frequencies[order], np.nan)

@@ -118,9 +118,11 @@ def part_files(url: str) -> list[str]:
 
 def footer_rows(url: str) -> int:
     """Rows of the `part-*` Parquet files of a folder, by their footers."""
-    total = 0
-    for file in part_files(url):
-        store, path = storage.filesystem(file)
-        with store.open_input_file(path) as stream:
-            total += parquet.ParquetFile(stream).metadata.num_rows
-    return total
+    return sum(footer(file).num_rows for file in part_files(url))
+
+
+def footer(url: str) -> parquet.FileMetaData:
+    """Return the footer of one Parquet file."""
+    store, path = storage.filesystem(url)
+    with store.open_input_file(path) as stream:
+        return parquet.read_metadata(stream)

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -23,7 +24,10 @@ class MetricSettings(Section):
     column: str = Field("", description="Event column that is aggregated (wide form); not needed for count.")
     type: str = Field("", description="Event type this metric reads (long form); the metric's name if empty.")
     aggregate: Aggregate = Field("sum", description="How the events of one step become one number.")
-    where: str = Field("", description="SQL condition on the event's columns; other events do not count.")
+    where: str = Field(
+        "",
+        description="SQL condition on the event's columns, which are text in CSV and JSON; other events do not count.",
+    )
     minimum: float | None = Field(None, description="Smallest value an event may have; a smaller one is refused.")
     gaps: Literal["auto", "zero", "missing"] = Field(
         "auto",
@@ -65,6 +69,16 @@ class EventsSettings(Section):
     metrics: dict[MetricName, MetricSettings] = Field(
         min_length=1, description=f"The metrics by name, each a table [events.metrics.NAME]. {_METRIC_FIELDS}"
     )
+
+    @model_validator(mode="after")
+    def _zone_exists(self) -> "EventsSettings":
+        try:
+            ZoneInfo(self.time_zone)
+        except (KeyError, ValueError) as error:
+            raise ValueError(
+                f"events.time_zone = {self.time_zone!r} is no zone; use a name such as Europe/Berlin"
+            ) from error
+        return self
 
     @model_validator(mode="after")
     def _columns_given(self) -> "EventsSettings":

@@ -4,6 +4,7 @@ Takes URLs (`/a/b`, `a/b`, `file:///a/b`, `s3://bucket/key`, `s3a://bucket/key`)
 spelling each consumer wants. Credentials come from the standard AWS chain; `AWS_ENDPOINT_URL` names another server.
 """
 
+import io
 import os
 import shutil
 import tempfile
@@ -102,6 +103,13 @@ def read_bytes(url: str) -> bytes:
 def read_text(url: str) -> str:
     """Read a whole UTF-8 file."""
     return read_bytes(url).decode()
+
+
+def first_line(url: str) -> str:
+    """Read the first line of a UTF-8 text file, decompressed where its ending names a compression."""
+    store, path = filesystem(url)
+    with store.open_input_stream(path) as stream, io.TextIOWrapper(stream, "utf-8-sig") as text:
+        return text.readline()
 
 
 def write_bytes(url: str, data: bytes) -> None:

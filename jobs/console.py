@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import TextIO
 
 logger = logging.getLogger("jobs")
+# Spark writes a JSON line to standard error for every query that it refuses; our error says it in words.
+SPARK_QUERY_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 OUR_PACKAGES = ("feature_extraction", "training", "inference", "jobs")
 # Read by TensorFlow and its libraries when they are imported, so set before any of them is.
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "KERAS_BACKEND": "tensorflow"}
@@ -22,6 +24,8 @@ def set_up() -> None:
     logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
     for name in OUR_PACKAGES:
         logging.getLogger(name).setLevel(logging.INFO)
+    for name in SPARK_QUERY_LOGGERS:
+        logging.getLogger(name).disabled = True
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
