@@ -12,10 +12,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from jobs import console
-
-console.set_up()
-
 import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score
@@ -23,6 +19,7 @@ from sklearn.metrics import average_precision_score
 from feature_extraction import demo, publishing
 from feature_extraction.schema import ENTITY, LABEL, UNLABELED
 from inference import table
+from jobs import console
 from training.reader import ArrayReader
 from training.trainer import TRAINERS, load_class
 
@@ -56,6 +53,7 @@ def measure(url: str, seed: int) -> dict[str, float]:
 
 
 def main() -> None:
+    console.set_up()
     url = publishing.latest("out/demo", "features").url
     runs = [measure(url, seed) for seed in SEEDS]
     result: dict[str, float] = {"seeds": len(runs)}
