@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import ensemble, linear_model
+from threadpoolctl import threadpool_limits
 
 from feature_extraction.schema import FeatureSchema
 from training import artifact
@@ -30,6 +31,7 @@ Doubles = NDArray[np.float64]
 MODEL, SCALER, REFERENCE = "model.skops", "scaler.json", "reference.safetensors"
 TINY = 1e-7
 ROWS_AT_ONCE = 8192
+SMALL_TABLE = 10_000_000  # cells
 
 
 class LogisticRegression(LogisticRegressionSettings):
@@ -68,6 +70,7 @@ class GradientBoosting(GradientBoostingSettings):
             early_stopping=False,
             l2_regularization=self.l2_regularization,
             learning_rate=self.learning_rate,
+            max_bins=self.bins,
             max_iter=self.trees,
             max_leaf_nodes=self.leaves,
             min_samples_leaf=self.rows_per_leaf,
@@ -260,12 +263,15 @@ def _fitted(
         seed=settings.seed,
         versions=artifact.package_versions("numpy", "scikit-learn", "skops"),
     )
-    parts = []
-    for training, held_out in folds(rows.labels, FOLDS, seed=settings.seed, names=schema.classes):
-        model = learn(manifest, Batch(rows.features[training], rows.labels[training]))
-        parts.append((held_out, model.predict(rows.features[held_out])[:, schema.rare_code].astype(np.float64)))
-    metrics = held_out_summary(rows.labels == schema.rare_code, parts, seed=settings.seed)
-    return learn(replace(manifest, metrics=metrics), rows)
+    # On a small table threads wait for one another longer than they work, ten times so on a busy machine.
+    with threadpool_limits(1 if rows.features.size < SMALL_TABLE else None):
+        parts = []
+        for training, held_out in folds(rows.labels, FOLDS, seed=settings.seed, names=schema.classes):
+            model = learn(manifest, Batch(rows.features[training], rows.labels[training]))
+            scores = model.predict(rows.features[held_out])[:, schema.rare_code]
+            parts.append((held_out, scores.astype(np.float64)))
+        metrics = held_out_summary(rows.labels == schema.rare_code, parts, seed=settings.seed)
+        return learn(replace(manifest, metrics=metrics), rows)
 
 
 def _probabilities(model: Any, inputs: NDArray[Any]) -> Floats:  # noqa: ANN401  (a scikit-learn model)

@@ -32,6 +32,7 @@ class GradientBoostingSettings(Settings):
     seed: int = Field(0, description="Seed of the model and of the cross-validation that gives the metrics.")
     trees: int = Field(100, ge=1, description="Boosting rounds.")
     leaves: int = Field(8, ge=2, description="Leaves of a tree at most.")
+    bins: int = Field(64, ge=2, le=255, description="Values of a feature that are told apart; few labels need few.")
     rows_per_leaf: int = Field(10, ge=1, description="Rows in a leaf at least.")
     learning_rate: float = Field(0.05, gt=0, description="Shrinkage of each round.")
     l2_regularization: float = Field(1.0, ge=0, description="Squared penalty on the values of the leaves.")
