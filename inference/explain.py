@@ -3,12 +3,14 @@
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
 
 from feature_extraction import definitions, storage
 from feature_extraction.schema import ENTITY, FEATURE_SEPARATOR, LABEL, FeatureSchema
@@ -16,7 +18,22 @@ from inference import report, table
 from inference.evaluate import Evaluation
 from training.artifact import Manifest
 
-INTERVALS = "95 % percentile bootstrap over the held-out entities, 1,000 resamples drawn within rare and regular ones"
+INTERVALS = "95 % percentile bootstrap over the held-out entities, 1,000 resamples drawn within rare and regular ones."
+DEFINITIONS = {feature.name: feature for feature in definitions.metric_features(last_residuals=30)}
+# Spelled out, so that a list without reasons, or without a value, is stored with the same types.
+REASONS = pa.schema(
+    [
+        (ENTITY, pa.string()),
+        ("rank", pa.int64()),
+        ("place", pa.int64()),
+        ("feature", pa.string()),
+        ("value", pa.float64()),
+        ("contribution", pa.float64()),
+        ("typical", pa.float64()),
+        ("unit", pa.string()),
+        ("definition", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +75,7 @@ def explain(findings: Findings, url: str) -> list[report.Alert]:
     )
     measured = findings.evaluation.to_json() if findings.evaluation else None
     facts = {"run": findings.run_id, "evaluation": measured, "validation": findings.manifest.metrics}
-    storage.write_bytes(storage.join(url, "metrics.json"), json.dumps(facts, indent=1).encode())
+    storage.write_bytes(storage.join(url, "metrics.json"), json.dumps(facts, indent=1, allow_nan=False).encode())
     storage.write_bytes(storage.join(url, "reasons.parquet"), _reasons_table(alerts))
     storage.write_bytes(storage.join(url, "report.html"), report.render(page).encode())
     return alerts
@@ -105,7 +122,7 @@ def _alerts(findings: Findings) -> list[report.Alert]:
 
 def _reason(reason: Mapping[str, Any], typical: Mapping[str, float | None]) -> report.Reason:
     metric, name = reason["feature"].split(FEATURE_SEPARATOR, 1)
-    feature = _definition(name)
+    feature = DEFINITIONS[name]
     return report.Reason(
         feature=reason["feature"],
         value=None if reason["value"] is None or np.isnan(reason["value"]) else float(reason["value"]),
@@ -117,24 +134,18 @@ def _reason(reason: Mapping[str, Any], typical: Mapping[str, float | None]) -> r
     )
 
 
-def _definition(name: str) -> definitions.Feature:
-    known = {feature.name: feature for feature in definitions.metric_features(30)}
-    return known[name]
-
-
 def _typical(url: str, names: list[str]) -> dict[str, float | None]:
     """Median of each feature over the labelled entities that are not rare; None where none has it."""
     schema: FeatureSchema = table.schema(url)
     frame = table.rows(url, [LABEL, *names])
-    regular = frame[(frame[LABEL] >= 0) & (frame[LABEL] != schema.rare_code)]
-    medians = regular[names].median()
+    codes = [code for code, name in enumerate(schema.classes) if name != schema.rare]
+    medians = frame.loc[frame[LABEL].isin(codes), names].median()
     return {str(name): None if pd.isna(value) else float(value) for name, value in medians.items()}
 
 
 def _glossary(alerts: Sequence[report.Alert]) -> dict[str, tuple[str, str]]:
     used = {reason.feature.split(FEATURE_SEPARATOR, 1)[1] for alert in alerts for reason in alert.reasons}
-    known = definitions.metric_features(30)
-    return {feature.name: (feature.unit, feature.definition) for feature in known if feature.name in used}
+    return {name: (DEFINITIONS[name].unit, DEFINITIONS[name].definition) for name in sorted(used)}
 
 
 def _evaluation(found: Evaluation | None) -> report.Evaluation | None:
@@ -156,13 +167,11 @@ def _curves(found: Evaluation | None) -> list[report.Curve]:
 
 
 def _reasons_table(alerts: Sequence[report.Alert]) -> bytes:
-    columns = ("feature", "value", "contribution", "typical", "unit", "definition")
     rows = [
-        {ENTITY: alert.entity_id, "rank": alert.rank, "place": place}
-        | {column: getattr(reason, column) for column in columns}
+        {ENTITY: alert.entity_id, "rank": alert.rank, "place": place} | asdict(reason)
         for alert in alerts
         for place, reason in enumerate(alert.reasons, 1)
     ]
     buffer = io.BytesIO()
-    pd.DataFrame(rows, columns=[ENTITY, "rank", "place", *columns]).to_parquet(buffer, index=False)
+    parquet.write_table(pa.Table.from_pylist(rows, REASONS), buffer)
     return buffer.getvalue()

@@ -15,13 +15,15 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from feature_extraction import publishing, storage
-from feature_extraction.schema import ENTITY, FEATURE_SEPARATOR, LABEL, UNLABELED
+from feature_extraction.events import quoted
+from feature_extraction.schema import ENTITY, FEATURE_SEPARATOR, LABEL, UNLABELED, FeatureSchema, SchemaMismatch
 from inference import table
 from inference.settings import ScoreSettings
 from training import artifact as artifacts
 from training.trainer import Artifact, Floats
 
 ROWS_PER_BIN = 100_000
+ROWS_PER_BLOCK = 1024
 ROWS_PER_FILE = 500_000
 REASON = T.StructType(
     [
@@ -52,10 +54,11 @@ def score(spark: SparkSession, features_url: str, artifact_url: str, settings: S
 
     Raises:
         SchemaMismatch: the table does not hold the features that the artifact was trained on.
-        ScoringError: rows were lost on the way.
+        ScoringError: two classes would share a column, or rows were lost on the way.
     """
     model = artifacts.load(artifact_url)
-    model.schema.check(table.schema(features_url).names, features_url)
+    _check_features(model.schema, table.schema(features_url), features_url)
+    _check_classes(model.classes)
     parts = spark.read.parquet(*map(storage.spark_url, publishing.part_files(features_url)))
     names = list(model.schema.names)
     scored = parts.select(ENTITY, LABEL, *names).mapInPandas(
@@ -76,6 +79,26 @@ def score(spark: SparkSession, features_url: str, artifact_url: str, settings: S
             "run the job again"
         )
     return written
+
+
+def _check_features(expected: FeatureSchema, found: FeatureSchema, url: str) -> None:
+    expected.check(found.names, url)
+    if found.step_seconds != expected.step_seconds:
+        raise SchemaMismatch(
+            f"{url} holds series in steps of {found.step_seconds:,} seconds, the model was trained on steps of "
+            f"{expected.step_seconds:,}; extract the features with the model's window.step_days, or retrain"
+        )
+
+
+def _check_classes(classes: tuple[str, ...]) -> None:
+    # Spark, and most of what reads its tables, does not tell `p_A` from `p_a`.
+    folded = [name.lower() for name in classes]
+    twins = [name for name in classes if folded.count(name.lower()) > 1]
+    if twins:
+        raise ScoringError(
+            f"the classes {twins} would share a column of the scores table, where case does not count; "
+            "rename one of them in the labels and train again"
+        )
 
 
 def scored_schema(classes: tuple[str, ...]) -> T.StructType:
@@ -99,11 +122,21 @@ def partition_scores(artifact_url: str) -> Callable[[Iterable[pd.DataFrame]], It
 def scores_of(rows: pd.DataFrame, model: Artifact) -> pd.DataFrame:
     """Score feature rows; the verdict is the likeliest class, `unknown` among them where the model has it."""
     features = rows[list(model.schema.names)].to_numpy(dtype=np.float32)
-    chances = model.predict(features)
+    chances = _chances(model, features)
     columns: dict[str, Any] = {ENTITY: rows[ENTITY].to_numpy(), LABEL: rows[LABEL].to_numpy()}
     columns["score"] = chances[:, model.classes.index(model.rare)]
     columns["verdict"] = np.array(model.classes, dtype=object)[chances.argmax(axis=1)]
     return pd.DataFrame(columns | {probability(name): chances[:, i] for i, name in enumerate(model.classes)})
+
+
+def _chances(model: Artifact, features: Floats) -> Floats:
+    """Predict in blocks of one size, for BLAS may round a row otherwise in a batch of another size."""
+    parts = [np.empty((0, len(model.classes)), dtype=np.float32)]
+    for first in range(0, len(features), ROWS_PER_BLOCK):
+        block = features[first : first + ROWS_PER_BLOCK]
+        full = np.pad(block, ((0, ROWS_PER_BLOCK - len(block)), (0, 0)), mode="edge")
+        parts.append(model.predict(full)[: len(block)])
+    return np.concatenate(parts)
 
 
 def choose_alerts(scored: DataFrame, settings: ScoreSettings) -> list[str]:
@@ -142,10 +175,10 @@ def reasons_of(
     features_url: str, model: Artifact, entities: list[str], count: int
 ) -> dict[str, list[tuple[str, float | None, float]]]:
     """Return each entity's `count` features that speak most for the rare class: (feature, value, contribution)."""
-    names = model.schema.names
-    values = table.features(features_url, names, entities)
     if not entities:
         return {}
+    names = model.schema.names
+    values = table.features(features_url, names, entities)
     contributions = model.contributions(values)
     return {entity: _largest(names, values[row], contributions[row], count) for row, entity in enumerate(entities)}
 
@@ -153,16 +186,16 @@ def reasons_of(
 def _largest(
     names: tuple[str, ...], values: Floats, contributions: Floats, count: int
 ) -> list[tuple[str, float | None, float]]:
-    """Return one entity's largest reasons; the same number said of several metrics is one fact, told once."""
-    told: set[tuple[str, float]] = set()
+    """Return one entity's largest reasons; what is said alike of several metrics is one fact, told once."""
+    told: set[tuple[str, float | None]] = set()
     reasons: list[tuple[str, float | None, float]] = []
     for i in np.argsort(-contributions, kind="stable"):
-        fact = (names[i].split(FEATURE_SEPARATOR)[-1], float(values[i]))
+        fact = (names[i].split(FEATURE_SEPARATOR)[-1], None if np.isnan(values[i]) else float(values[i]))
         if contributions[i] <= 0 or len(reasons) == count:
             break
         if fact not in told:
             told.add(fact)
-            reasons.append((names[i], None if np.isnan(values[i]) else fact[1], float(contributions[i])))
+            reasons.append((names[i], fact[1], float(contributions[i])))
     return reasons
 
 
@@ -174,4 +207,6 @@ def _write(ranks: DataFrame, reasons: DataFrame, files: int, classes: tuple[str,
         .withColumn("alert", F.col("reasons").isNotNull())
         .withColumn("reasons", F.coalesce("reasons", empty))
     )
-    full.select(*columns).repartition(files, "rank").sortWithinPartitions("rank").write.parquet(storage.spark_url(url))
+    # Quoted, for a class may be named `1.0`.
+    full = full.select(*[F.col(quoted(column)) for column in columns])
+    full.repartition(files, "rank").sortWithinPartitions("rank").write.parquet(storage.spark_url(url))

@@ -1,6 +1,6 @@
 """The series of a few entities with their Prophet fit, and one sentence on what they show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -8,16 +8,20 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from feature_extraction import events
-from feature_extraction.components import Calendar, Components, Doubles
+from feature_extraction.components import FAILED, TOO_SHORT, Calendar, Components, Doubles
 from feature_extraction.extract import ENGINES, Extraction, accepted_steps
 from feature_extraction.schema import ENTITY
 from feature_extraction.series import STEP, SeriesBatch
 from inference.report import EntityStory, MetricStory
-from inference.report_numbers import step_name
+from inference.report_numbers import number, step_name
 
 
 def tell(spark: SparkSession, job: Extraction, entities: Sequence[str]) -> list[EntityStory]:
-    """Read the entities' events again, fit their series again, and tell what they show, in the order given."""
+    """Read the entities' events again, fit their series again, and tell what they show, in the order given.
+
+    Raises:
+        ValueError: an entity has no usable event in the log.
+    """
     if not entities:
         return []
     spark.conf.set("spark.sql.session.timeZone", job.events.time_zone)
@@ -25,6 +29,12 @@ def tell(spark: SparkSession, job: Extraction, entities: Sequence[str]) -> list[
     steps = accepted_steps(validated.where(F.col(ENTITY).isin(list(entities))), job).toPandas()
     batch = SeriesBatch.of(steps.sort_values([ENTITY, STEP], ignore_index=True), Calendar.of(job.window), job.events)
     place = {entity: row for row, entity in enumerate(batch.entities)}
+    absent = [entity for entity in entities if entity not in place]
+    if absent:
+        raise ValueError(
+            f"{job.events.url} holds no usable event of {len(absent)} of {len(entities)} entities, such as "
+            f"{absent[0]!r:.80}; give the log that the features were made of"
+        )
     fits = {metric: _fit(batch, metric, job) for metric in job.metrics}
     return [_story(entity, place[entity], batch, fits, job) for entity in entities]
 
@@ -49,7 +59,18 @@ def _story(entity: str, row: int, batch: SeriesBatch, fits: dict[str, Components
             expected,
         )
         metrics.append(MetricStory(metric, times[begin:], *[curve.tolist() for curve in curves]))
-    return EntityStory(entity, metrics, sentence({m: batch.values[m][row, begin:] for m in job.metrics}, job))
+    words = sentence({m: batch.values[m][row, begin:] for m in job.metrics}, job)
+    return EntityStory(entity, metrics, words + unfitted({m: str(fit.status[row]) for m, fit in fits.items()}))
+
+
+def unfitted(status: Mapping[str, str]) -> str:
+    """Say which metrics have no trend to draw, and why."""
+    reasons: dict[str, list[str]] = {}
+    for metric, found in status.items():
+        if found in (TOO_SHORT, FAILED):
+            reasons.setdefault(found, []).append(metric)
+    words = {TOO_SHORT: "too few observations for Prophet", FAILED: "Prophet's fit failed"}
+    return "".join(f" No trend for {', '.join(metrics)}: {words[found]}." for found, metrics in reasons.items())
 
 
 def sentence(series: dict[str, Doubles], job: Extraction) -> str:
@@ -61,21 +82,31 @@ def sentence(series: dict[str, Doubles], job: Extraction) -> str:
     words = []
     if known:
         metric, (before, after, _) = max(known.items(), key=lambda item: abs(item[1][2]))
-        verb = "fell" if after < before else "rose"
-        words.append(f"{metric} {verb} from {before:.3g} to {after:.3g} a {step} in the last {recent} {step}s")
+        each = f"{'an' if step == 'hour' else 'a'} {step} in the last {recent} {step}s"
+        words.append(f"{metric} {_moved(before, after)} {each}")
     active = [np.flatnonzero(np.isfinite(values) & (values != 0)) for values in series.values()]
     last = max((int(steps[-1]) for steps in active if len(steps)), default=None)
     if last is not None:
         silent = max(len(values) for values in series.values()) - 1 - last
-        words.append(f"active in the last {step}" if not silent else f"last active {silent} {step}s before the end")
+        ago = f"{silent} {step}{'s' if silent > 1 else ''} before the end"
+        words.append(f"last active {ago}" if silent else f"active in the last {step}")
     text = "; ".join(words) or f"no active {step} in the window"
     return text[:1].upper() + text[1:] + "."
+
+
+def _moved(before: float, after: float) -> str:
+    old, new = number(before), number(after)
+    if old == new:
+        return f"stayed at {new}"
+    return f"{'fell' if after < before else 'rose'} from {old} to {new}"
 
 
 def _move(values: Doubles, recent: int) -> tuple[float, float, float] | None:
     """Return the mean before, the mean in the recent steps and their difference in standard deviations."""
     before, after = values[:-recent], values[-recent:]
-    if not np.isfinite(before).any() or not np.isfinite(after).any() or np.nanstd(values) == 0:
+    if not np.isfinite(before).any() or not np.isfinite(after).any():
+        return None
+    if np.nanmin(values) == np.nanmax(values):  # the deviation of equal values is not always exactly 0
         return None
     means = float(np.nanmean(before)), float(np.nanmean(after))
     return *means, (means[1] - means[0]) / float(np.nanstd(values))

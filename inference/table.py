@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 from pyarrow import BufferReader, parquet
@@ -32,12 +33,23 @@ def holdout(url: str) -> pd.DataFrame:
 
 
 def rows(url: str, columns: Sequence[str], entities: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return some columns of the table, of some entities or of all, indexed by entity in the order asked for."""
+    """Return some columns of the table, of some entities or of all, indexed by entity in the order asked for.
+
+    An entity that the table does not hold raises `ValueError`.
+    """
     store, _ = storage.filesystem(url)
     table = ds.dataset([storage.filesystem(file)[1] for file in publishing.part_files(url)], filesystem=store)
-    chosen = None if entities is None else ds.field(ENTITY).isin(list(entities))
+    chosen = None if entities is None else ds.field(ENTITY).isin(pa.array(entities, pa.string()))
     frame: pd.DataFrame = table.to_table(columns=[ENTITY, *columns], filter=chosen).to_pandas().set_index(ENTITY)
-    return frame if entities is None else frame.loc[list(entities)]
+    if entities is None:
+        return frame
+    absent = sorted(set(entities) - set(frame.index))
+    if absent:
+        raise ValueError(
+            f"{url} does not hold {len(absent):,} of the {len(entities):,} entities asked for, such as "
+            f"{absent[0]!r:.80}; ask for those of this table, or extract the features again"
+        )
+    return frame.loc[list(entities)]
 
 
 def features(url: str, names: Sequence[str], entities: Sequence[str]) -> NDArray[np.float32]:
