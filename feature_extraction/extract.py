@@ -16,12 +16,13 @@ from pyspark.sql import types as T
 from feature_extraction import definitions, events, labels, prophet_library, publishing, storage
 from feature_extraction.components import STATUSES, Calendar, Engine
 from feature_extraction.features import feature_columns
+from feature_extraction.prophet_map import engine
 from feature_extraction.schema import ENTITY, FIT_STATUS, LABEL, UNLABELED, FeatureSchema
 from feature_extraction.series import SeriesBatch, steps_of
 from feature_extraction.settings import EventsSettings, FeaturesSettings, LabelsSettings, WindowSettings
 
 logger = logging.getLogger(__name__)
-ENGINES: dict[str, Engine] = {"prophet": prophet_library.fit}
+ENGINES: dict[str, Engine] = {"map": engine.fit, "prophet": prophet_library.fit}
 NUM_EVENTS = "num_events"
 ENTITIES_PER_FILE = 32_000
 FEWEST_FILES = 8

@@ -152,7 +152,10 @@ class LabelsSettings(Section):
 class FeaturesSettings(Section):
     """How series become features."""
 
-    engine: Literal["prophet"] = Field("prophet", description="What fits the series: the prophet library.")
+    engine: Literal["map", "prophet"] = Field(
+        "map",
+        description="What fits the series: our exact solver of Prophet's posterior, for whole batches; or the library.",
+    )
     min_steps: int = Field(28, ge=14, description="Steps since the first event below which Prophet is not fitted.")
     min_active_steps: int = Field(5, ge=2, description="Steps with an observed, non-zero value it also needs.")
     recent_steps: int = Field(28, ge=2, description="Length of 'the last steps' in features that speak of them.")
