@@ -262,4 +262,4 @@ def test_executors_load_no_framework(spark, features_url, network):
     assert found["rows"].tolist() == [240]
     loaded = set(found["modules"][0].split())
     assert "training.dense_network" in loaded
-    assert not loaded & {"tensorflow", "keras", "torch", "petastorm", "prophet"}
+    assert not loaded & {"tensorflow", "keras", "torch", "petastorm"}

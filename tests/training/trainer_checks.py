@@ -16,7 +16,7 @@ from training.trainer import TRAINERS, Artifact, Trainer, load_class
 TINY_SETTINGS: dict[str, dict[str, Any]] = {
     "scarcegan": {"members": 2, "steps": 150, "evaluate_every": 50, "supervised_rate": 5e-3},
     "logistic_regression": {},
-    "gradient_boosting": {"trees": 20},
+    "gradient_boosting": {"trees": 20, "bins": 255},
 }
 SCHEMA = FeatureSchema(
     names=("spend__level", "spend__trend_slope", "spend__active_share", "login__level", "login__gap"),
