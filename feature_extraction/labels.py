@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyarrow import csv, json, parquet
 
 from feature_extraction import storage
-from feature_extraction.schema import ENTITY, LABEL
+from feature_extraction.schema import ENTITY, LABEL, UNKNOWN
 from feature_extraction.settings import LabelsSettings
 
 REASON = "reason"
@@ -69,6 +69,7 @@ def read(settings: LabelsSettings) -> Labels:
     if settings.holdout_share:
         usable["hidden"] = _choose(usable[LABEL], settings)
     names = sorted(usable[LABEL].unique())
+    _check_names(names, settings.url)
     if settings.rare in names:
         names = [name for name in names if name != settings.rare] + [settings.rare]
     columns = [ENTITY, LABEL]
@@ -80,6 +81,19 @@ def read(settings: LabelsSettings) -> Labels:
         len(shown),
         repeated,
     )
+
+
+def _check_names(names: list[str], url: str) -> None:
+    """Refuse class names that the scores table could not tell apart from one another or from its own `unknown`."""
+    folded = [name.lower() for name in names]
+    twins = [name for name in names if folded.count(name.lower()) > 1]
+    if twins:
+        raise LabelsError(f"{url}: the classes {twins} differ in case alone; give them one spelling, or two names")
+    if UNKNOWN in folded:
+        raise LabelsError(
+            f"{url}: a class is named {UNKNOWN!r}, which is the verdict on entities that fit no class; rename it, or "
+            "leave the label empty where nothing is known"
+        )
 
 
 def _table(url: str, settings: LabelsSettings) -> pd.DataFrame:

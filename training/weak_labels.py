@@ -103,6 +103,11 @@ def weak_negatives(
     merged = np.clip(np.searchsorted(filled, bins, side="right") - 1, 0, None)
     regular_name = next(label for label in schema.classes if label != schema.rare)
     classes = (*_names(regular_name, len(filled)), schema.rare)
+    if len({label.lower() for label in classes}) < len(classes):
+        raise ValueError(
+            f"the weak classes made from {regular_name!r} are {classes[:-1]}, and one is named like the rare class "
+            f"{schema.rare!r}; rename that class in the labels"
+        )
     codes = np.where(regular, merged, len(classes) - 1).astype(np.int8)
     return WeakLabels(codes, classes, schema.rare, name, tuple(float(edge) for edge in edges))
 

@@ -124,3 +124,12 @@ def test_a_label_file_that_cannot_be_used_is_named(tmp_path, name, text, message
 def test_a_folder_without_files_is_an_error(tmp_path):
     with pytest.raises(LabelsError, match="a folder without files"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "says"), [(("bad", "Bad"), "differ in case alone"), (("bad", "Unknown"), "rename it")]
+)
+def test_class_names_that_scores_could_not_tell_apart_are_refused(tmp_path, names, says):
+    frame = pd.DataFrame({"entity_id": ["a", "b"], "label": names})
+    with pytest.raises(LabelsError, match=says):
+        read(saved(frame, tmp_path / "labels.parquet"))

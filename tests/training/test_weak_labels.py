@@ -108,3 +108,11 @@ def test_inert_unknown_never_wins_on_a_grid_of_posteriors():
         wins = ((share * posterior).sum(axis=0) > ((1 - share) * posterior).max(axis=0) + 1e-9).any()
         names = {"a": leeway[0], "b": leeway[1]}
         assert warn_if_unknown_is_inert(("a", "b", "rare"), "rare", names) is not bool(wins)
+
+
+def test_a_rare_class_named_like_a_weak_one_is_refused():
+    schema = FeatureSchema(names=("spend__active_share",), classes=("risk", "risk_high"), rare="risk_high")
+    labels = np.array([0] * 30 + [1] * 5, dtype=np.int8)
+    features = np.linspace(0, 1, 35, dtype=np.float32)[:, None]
+    with pytest.raises(ValueError, match="named like the rare class 'risk_high'; rename"):
+        weak_negatives(labels, features, schema, num=3)
