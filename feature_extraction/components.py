@@ -13,11 +13,14 @@ from feature_extraction.settings import FeaturesSettings, WindowSettings
 Doubles = NDArray[np.float64]
 
 FITTED = "fitted"
+FITTED_BY_PROPHET = "fitted_by_prophet"
 CONSTANT = "constant"
 TOO_SHORT = "too_short"
 SIGMA_FLOOR = "sigma_floor"
 FAILED = "failed"
-STATUSES = (FITTED, CONSTANT, TOO_SHORT, SIGMA_FLOOR, FAILED)
+STATUSES = (FITTED, FITTED_BY_PROPHET, CONSTANT, TOO_SHORT, SIGMA_FLOOR, FAILED)
+# An optimum with noise: FITTED_BY_PROPHET says that the map engine left the series to the library.
+REGULAR = (FITTED, FITTED_BY_PROPHET)
 # Below this noise (in scaled y) the fit interpolates the series, and residuals in sigmas mean nothing.
 SMALLEST_SIGMA = 1e-6
 
@@ -47,16 +50,20 @@ class Components:
 
     Attributes:
         status: (B,) one of `STATUSES`.
-        k: (B,) initial slope, scaled y per scaled time.
-        m: (B,) trend offset, scaled y.
-        delta: (B, S) slope changes, scaled y per scaled time; NaN beyond a series' own changepoints.
+        k: (B,) initial slope, scaled y per scaled time; of a logistic trend its initial rate, per scaled time; 0 of a
+            flat one.
+        m: (B,) trend offset, scaled y; of a logistic trend the scaled time at which it would reach half its cap.
+        delta: (B, S) changes of k; NaN beyond a series' own changepoints, of which a flat trend has none.
         changepoint: (B, S) step index of each changepoint.
         sigma: (B,) standard deviation of the noise, in units of the metric.
         y_scale: (B,) what y was divided by.
         span: (B,) steps from the first to the last observation: scaled time 1.
         trend: (B, T) trend in units of the metric.
-        seasonal: (B, T) sum of all seasonal patterns in units of the metric.
-        weekly: (B, 7) weekly pattern from Monday to Sunday, in units of the metric; NaN without one.
+        seasonal: (B, T) what seasonal patterns and holidays add to the trend, in units of the metric. Multiplicative
+            ones are shares of the trend, and add that share of the trend of the same step.
+        weekly: (B, 7) weekly pattern from Monday to Sunday, in units of the metric; NaN without one. A multiplicative
+            one is given at the level of the trend in the last step.
+        cap: (B,) what a logistic trend can reach at most, in units of the metric; NaN for other trends.
     """
 
     status: NDArray[np.str_]
@@ -70,6 +77,7 @@ class Components:
     trend: Doubles
     seasonal: Doubles
     weekly: Doubles
+    cap: Doubles
 
     @property
     def yhat(self) -> Doubles:
@@ -84,7 +92,7 @@ class Components:
             return np.full((num_series, *shape), np.nan)
 
         return cls(
-            status=np.full(num_series, TOO_SHORT, dtype="<U12"),
+            status=np.full(num_series, TOO_SHORT, dtype=f"<U{max(map(len, STATUSES))}"),
             k=missing(),
             m=missing(),
             delta=missing(changepoints),
@@ -95,6 +103,7 @@ class Components:
             trend=missing(calendar.num_steps),
             seasonal=missing(calendar.num_steps),
             weekly=missing(7),
+            cap=missing(),
         )
 
 

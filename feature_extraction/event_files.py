@@ -18,8 +18,7 @@ class EventsError(ValueError):
 
 def layout(url: str, files: list[storage.File]) -> dict[str, str | bool]:
     """Return the options that make Spark read every file: by itself it passes over subfolders in silence."""
-    inside = [file.url[len(url.rstrip("/")) + 1 :].split("/")[:-1] for file in files]
-    layouts = {tuple(part.partition("=")[0] if "=" in part else "" for part in parts) for parts in inside}
+    layouts = {_keys(url, file) for file in files}
     if not any(any(names) for names in layouts):
         return {"recursiveFileLookup": True}
     if len(layouts) > 1:
@@ -29,22 +28,33 @@ def layout(url: str, files: list[storage.File]) -> dict[str, str | bool]:
     return {"basePath": storage.spark_url(url)}
 
 
-def by_columns(url: str, files: list[storage.File]) -> list[tuple[pa.Schema, list[str]]]:
-    """Group Parquet files by their columns; those without rows are left out, as their columns may be of no type.
+def folder_keys(url: str) -> tuple[str, ...]:
+    """Return the keys of the folders named key=value in which the files of a log lie, the outermost first."""
+    return tuple(filter(None, _keys(url, storage.list_files(url)[0])))
 
+
+def _keys(url: str, file: storage.File) -> tuple[str, ...]:
+    folders = file.url[len(url.rstrip("/")) + 1 :].split("/")[:-1]
+    return tuple(part.partition("=")[0] if "=" in part else "" for part in folders)
+
+
+def by_columns(url: str, files: list[storage.File]) -> list[tuple[pa.Schema, list[str], int]]:
+    """Group Parquet files by their columns, with the rows of each group.
+
+    Files without rows are left out, as their columns may be of no type.
     Writers that guess types, as pandas does, give a part without fractions whole numbers, and one without any value
     of a column no type at all.
     """
     with ThreadPoolExecutor(16) as pool:
         footers = list(pool.map(lambda file: publishing.footer(file.url), files))
-    groups: dict[str, tuple[pa.Schema, list[str]]] = {}
+    groups: dict[str, list[tuple[pa.Schema, str, int]]] = {}
     for file, footer in zip(files, footers, strict=True):
         if footer.num_rows:
             columns = footer.schema.to_arrow_schema().remove_metadata()
-            groups.setdefault(str(columns), (columns, []))[1].append(file.url)
+            groups.setdefault(str(columns), []).append((columns, file.url, footer.num_rows))
     if not groups:
         raise EventsError(f"{url}: {len(files)} files without a row; events.url must hold at least one event")
-    return list(groups.values())
+    return [(group[0][0], [url for _, url, _ in group], sum(rows for *_, rows in group)) for group in groups.values()]
 
 
 def by_header(files: list[storage.File]) -> dict[tuple[str, ...], list[str]]:

@@ -4,9 +4,7 @@ Takes `EventsSettings` and the window; gives one DataFrame with a column a metri
 null for an accepted event, `OUTSIDE` for one outside the window, else why it was refused.
 """
 
-import difflib
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import pyarrow as pa
@@ -16,29 +14,36 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from feature_extraction import storage
-from feature_extraction.event_files import EventsError, by_columns, by_header, json_keys, layout
+from feature_extraction.event_columns import CORRUPT, NUMBERS, RAW, check_columns, check_condition
+from feature_extraction.event_files import EventsError, by_columns, by_header, folder_keys, json_keys, layout
 from feature_extraction.schema import ENTITY
 from feature_extraction.settings import EventsSettings, MetricSettings, WindowSettings
 
 OUTSIDE = "outside the window"
-TIME, REASON, RAW = "_time", "_reason", "_raw"
-CORRUPT = "_corrupt"
+TIME, REASON = "_time", "_reason"
 VALUE = "_value_"
-NUMBERS = (T.NumericType, T.StringType, T.BooleanType)
 JSON_SAMPLE_LINES = 1_000
-# How Spark's plan shows the cast that a comparison such as "amount > 10" makes where amount is text.
-TEXT_TO_WHOLE_NUMBER = re.compile(r"cast\((\w+)#\d+ as (?:tinyint|smallint|int|bigint)\)")
+# Above this the sums of a step could not be exact; nothing that is counted or measured comes near.
+LARGEST = 1e30
 # Numbers of a size that no calendar has are in another unit than the settings say.
 YEAR_10000 = 253_402_300_800
 
 
 @dataclass(frozen=True)
 class RawEvents:
-    """Events as they lie: `frame` with the log's own columns, and `corrupt`, true where a line could not be parsed."""
+    """Events as they lie.
+
+    Attributes:
+        frame: the log's own columns.
+        corrupt: true where a line could not be parsed.
+        raw: the event as text.
+        num_rows: events of the whole log, where the files say so themselves.
+    """
 
     frame: DataFrame
     corrupt: Column
     raw: Column
+    num_rows: int | None = None
 
 
 def quoted(name: str) -> str:
@@ -53,7 +58,32 @@ def read(spark: SparkSession, settings: EventsSettings) -> RawEvents:
         raise EventsError(f"{settings.url}: {len(files)} files, all empty; events.url must hold at least one event")
     files = [file for file in files if file.size] if settings.format == "csv" else files
     readers = {"parquet": _read_parquet, "csv": _read_csv, "json": _read_json}
-    return readers[settings.format](spark, settings, files)
+    raw = readers[settings.format](spark, settings, files)
+    return _restricted(raw, settings) if settings.where else raw
+
+
+def _restricted(raw: RawEvents, settings: EventsSettings) -> RawEvents:
+    """Leave out what does not meet `events.where`; a damaged line stays, unless its folder alone decides."""
+    check_condition(raw.frame, "events.where", settings.where, settings.url)
+    condition = F.expr(settings.where)
+    whole = condition if settings.format == "parquet" else F.coalesce(condition, raw.corrupt)
+    # A frame of its own: Spark would look for a column that was not selected in the frame it was selected from.
+    keys = T.StructType([raw.frame.schema[key] for key in folder_keys(settings.url)])
+    try:
+        raw.frame.sparkSession.createDataFrame([], keys).where(condition)
+    except AnalysisException:  # it speaks of other columns too
+        return replace(raw, frame=raw.frame.where(whole), num_rows=None)
+    return replace(raw, frame=raw.frame.where(condition), num_rows=None)
+
+
+def inside(raw: RawEvents, settings: EventsSettings, window: WindowSettings) -> RawEvents:
+    """Let Spark skip what lies outside the window where the files tell how many events that leaves out."""
+    kind = raw.frame.schema[settings.time].dataType if settings.time in raw.frame.columns else None
+    if raw.num_rows is None or settings.time_format != "auto" or not isinstance(kind, T.TimestampType):
+        return raw
+    time = F.col(quoted(settings.time))
+    within = (time >= _instant(window, "start")) & (time < _instant(window, "end"))
+    return replace(raw, frame=raw.frame.where(time.isNull() | within))
 
 
 def _read_parquet(spark: SparkSession, settings: EventsSettings, files: list[storage.File]) -> RawEvents:
@@ -65,14 +95,14 @@ def _read_parquet(spark: SparkSession, settings: EventsSettings, files: list[sto
     reader = spark.read.options(**layout(settings.url, files))
     groups = by_columns(settings.url, files)
     frames = []
-    for columns, urls in groups:
+    for columns, urls, _ in groups:
         untyped = {field.name for field in columns if pa.types.is_null(field.type)}
         kinds = [kind for kind in spark.read.parquet(storage.spark_url(urls[0])).schema if kind.name not in untyped]
         places = urls if len(groups) > 1 else [settings.url]
         frame = reader.schema(T.StructType(kinds)).parquet(*map(storage.spark_url, places))
         frames.append(_with_microseconds(frame, columns, settings.time_zone))
     frame = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames)
-    return RawEvents(frame, F.lit(False), _as_json(frame))
+    return RawEvents(frame, F.lit(False), _as_json(frame), sum(rows for _, _, rows in groups))
 
 
 def _with_microseconds(frame: DataFrame, columns: pa.Schema, time_zone: str) -> DataFrame:
@@ -130,9 +160,11 @@ def validate(raw: RawEvents, settings: EventsSettings, window: WindowSettings) -
     time = _time(raw.frame, settings)
     refusals: list[tuple[Column, str]] = [
         (raw.corrupt, "not a readable line"),
-        (_blank(settings.entity), "entity is missing"),
         (F.col(quoted(settings.time)).isNull(), "time is missing"),
         (time.isNull(), "time cannot be read"),
+        # Whatever else is wrong with it: a long log is not to fill the quarantine of a short window.
+        ((time < _instant(window, "start")) | (time >= _instant(window, "end")), OUTSIDE),
+        (_blank(settings.entity), "entity is missing"),
     ]
     values = {}
     for name, metric in settings.metrics.items():
@@ -140,7 +172,6 @@ def validate(raw: RawEvents, settings: EventsSettings, window: WindowSettings) -
         values[name], wrong = _value(raw.frame, metric, settings, concerns)
         refusals += wrong
     refusals += [(F.col(quoted(key)).isNull(), f"{key}: missing, and it is part of events.key") for key in settings.key]
-    refusals.append(((time < _instant(window, "start")) | (time >= _instant(window, "end")), OUTSIDE))
     reason = F.coalesce(*[F.when(condition, F.lit(text)) for condition, text in refusals])
     frame = raw.frame.select(
         F.col(quoted(settings.entity)).cast("string").alias(ENTITY),
@@ -151,54 +182,6 @@ def validate(raw: RawEvents, settings: EventsSettings, window: WindowSettings) -
         *[F.col(quoted(column)).cast("string").alias(f"_key_{i}") for i, column in enumerate(settings.key)],
     )
     return _refuse_duplicates(frame, settings) if settings.key else frame
-
-
-def check_columns(frame: DataFrame, settings: EventsSettings) -> None:
-    """Raise `EventsError` unless every column the settings name is there and of a usable type."""
-    needed = {"entity": settings.entity, "time": settings.time} | {f"key[{i}]": c for i, c in enumerate(settings.key)}
-    if settings.type:
-        needed |= {"type": settings.type, "value": settings.value}
-    needed |= {f"metrics.{name}.column": metric.column for name, metric in settings.metrics.items() if metric.column}
-    found = [name for name in frame.columns if name not in (CORRUPT, RAW)]
-    for field, column in needed.items():
-        if column not in found:
-            near = difflib.get_close_matches(column, found, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise EventsError(
-                f"{settings.url}: events.{field} names the column {column!r}, which is not there{hint} "
-                f"Found: {', '.join(found)}"
-            )
-    for name, metric in settings.metrics.items():
-        _check_condition(frame, name, metric.where, settings.url)
-        source = settings.value if settings.type else metric.column
-        if metric.aggregate in ("count", "nunique") or not source:
-            continue
-        kind = frame.schema[source].dataType
-        if not isinstance(kind, NUMBERS):
-            raise EventsError(
-                f"{settings.url}: metric {name!r} takes the {metric.aggregate} of column {source!r}, which is "
-                f"{kind.simpleString()}; expected a number, or text that holds one"
-            )
-
-
-def _check_condition(frame: DataFrame, metric: str, where: str, url: str) -> None:
-    if not where:
-        return
-    place = f"{url}: events.metrics.{metric}.where = {where!r}"
-    try:
-        condition = frame.select(F.expr(where))
-        kind = condition.schema[0].dataType
-    except AnalysisException as error:
-        first = str(error).strip().splitlines()[0]
-        raise EventsError(f"{place} cannot be used: {first} Mend the condition, or the names in it") from error
-    if not isinstance(kind, T.BooleanType):
-        raise EventsError(f"{place} is {kind.simpleString()}; expected a condition, such as amount > 0")
-    cut = TEXT_TO_WHOLE_NUMBER.search(condition._jdf.queryExecution().analyzed().toString())
-    if cut and isinstance(frame.schema[cut[1]].dataType, T.StringType):
-        raise EventsError(
-            f"{place} makes whole numbers of the text column {cut[1]!r}, and Spark would cut '10.5' to 10; write the "
-            f"number with a point, as in {cut[1]} > 10.0"
-        )
 
 
 def _blank(column: str) -> Column:
@@ -256,6 +239,7 @@ def _value(
         (concerns & column.isNotNull() & number.isNull(), f"{source}: not a number"),
         (concerns & F.isnan(number), f"{source}: NaN"),
         (concerns & (F.abs(number) == float("inf")), f"{source}: infinite"),
+        (concerns & (F.abs(number) > LARGEST), f"{source}: beyond {LARGEST:g}"),
     ]
     if settings.type:
         # In long form the value is the event; in wide form an empty cell only says that this metric has none.

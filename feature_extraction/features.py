@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_extraction.components import CONSTANT, FITTED, Components, Doubles
+from feature_extraction.components import CONSTANT, REGULAR, Components, Doubles
 from feature_extraction.definitions import metric_features
 from feature_extraction.periods import dominant_periods
 from feature_extraction.settings import FeaturesSettings
@@ -131,21 +131,33 @@ def _changepoints(components: Components, num_steps: int) -> dict[str, Doubles]:
     fitted = np.isfinite(components.k)
     size = np.abs(np.where(np.isfinite(components.delta), components.delta, 0.0))
     visible = size > VISIBLE_CHANGE
-    place = np.where(visible, components.changepoint, np.nan)
-    gaps = _visible_gaps(place)
+    gaps = _visible_gaps(np.where(visible, components.changepoint, np.nan))
     has_break = fitted & (size.max(axis=1, initial=0.0) > 0)
     strongest = size.argmax(axis=1) if size.shape[1] else np.zeros(len(size), dtype=int)
-    per_step = _ratio(components.y_scale, components.span)
     picked = np.arange(len(size))
     delta = components.delta[picked, strongest] if size.shape[1] else np.zeros(len(size))
     where = components.changepoint[picked, strongest] if size.shape[1] else np.zeros(len(size))
+    per_rate = _slope_per_rate(components, where)
     return {
         "changepoint_count": np.where(fitted, visible.sum(axis=1), np.nan),
         "changepoint_gap_mean": _mean(gaps),
         "changepoint_gap_std": _deviation(gaps),
-        "break_size": np.where(fitted, np.where(has_break, delta * per_step, 0.0), np.nan),
+        "break_size": np.where(fitted, np.where(has_break, delta * per_rate, 0.0), np.nan),
         "break_age": np.where(has_break, num_steps - 1 - where, np.nan),
     }
+
+
+def _slope_per_rate(components: Components, step: Doubles) -> Doubles:
+    """Return the slope (B,) of the trend at a step of each series, in metric per step, that a rate of 1 gives.
+
+    The rate of a linear trend is its slope in scaled units; a logistic trend g of rate r has the slope
+    r g (1 - g / cap) per scaled time.
+    """
+    linear = _ratio(components.y_scale, components.span)
+    place = np.where(np.isfinite(step), step, 0.0).round().astype(int)
+    trend = components.trend[np.arange(len(linear)), place]
+    logistic = np.isfinite(components.cap)
+    return np.where(logistic, _ratio(trend * (1.0 - trend / components.cap), components.span), linear)
 
 
 def _visible_gaps(place: Doubles) -> Doubles:
@@ -155,14 +167,19 @@ def _visible_gaps(place: Doubles) -> Doubles:
 
 
 def _trend(values: Doubles, components: Components, recent: int) -> dict[str, Doubles]:
-    back = min(recent, values.shape[1] - 1)
+    last = values.shape[1] - 1
+    back = min(recent, last)
     trend = components.trend
-    per_step = _ratio(components.y_scale, components.span)
     delta = np.where(np.isfinite(components.delta), components.delta, 0.0)
-    late = np.where(components.changepoint > values.shape[1] - 1 - back, delta, 0.0)
+    late = np.where(components.changepoint > last - back, delta, 0.0).sum(axis=1)
+    rate = components.k + delta.sum(axis=1)
+    now = _slope_per_rate(components, np.full(len(rate), float(last)))
+    before = _slope_per_rate(components, np.full(len(rate), float(last - back)))
+    # Equal to the second form where both rates count alike, but without its rounding.
+    change = np.where(now == before, late * now, rate * now - (rate - late) * before)
     return {
-        "trend_slope": (components.k + delta.sum(axis=1)) * per_step,
-        "trend_slope_change": np.where(np.isfinite(components.k), late.sum(axis=1) * per_step, np.nan),
+        "trend_slope": rate * now,
+        "trend_slope_change": np.where(np.isfinite(components.k), change, np.nan),
         "trend_last": trend[:, -1],
         "trend_change": _ratio(trend[:, -1] - trend[:, -1 - back], _deviation(values)),
     }
@@ -178,7 +195,7 @@ def _weekly(components: Components) -> dict[str, Doubles]:
 
 
 def _residuals(values: Doubles, components: Components, recent: int, settings: FeaturesSettings) -> dict[str, Doubles]:
-    fitted = components.status == FITTED
+    fitted = np.isin(components.status, REGULAR)
     sigma = np.where(fitted, components.sigma, np.nan)
     residual = (values - components.yhat) / sigma[:, None]
     late = residual[:, -recent:]

@@ -1,7 +1,7 @@
 """Dominant periods of many series by the periodogram."""
 
 import numpy as np
-from scipy.signal import periodogram
+from numpy.typing import NDArray
 
 from feature_extraction.components import Doubles
 
@@ -24,13 +24,29 @@ def dominant_periods(values: Doubles, count: int = 3) -> Doubles:
 
 def _strongest(values: Doubles, count: int) -> Doubles:
     observed = np.isfinite(values)
-    centered = np.where(observed, values - np.nanmean(values, axis=1, keepdims=True), 0.0)
-    frequencies, power = periodogram(centered, detrend=False, axis=1)
-    frequencies, power = frequencies[1:], power[:, 1:]
+    number = observed.sum(axis=1)
+    filled = np.where(observed, values, 0.0)
+    mean = filled.sum(axis=1) / np.maximum(number, 1)
+    centered = np.where(observed, values - mean[:, None], 0.0)
+    length = values.shape[1]
+    spectrum = np.fft.rfft(centered, axis=1)[:, 1:]
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    if length % 2 == 0:
+        power[:, -1] /= 2  # the periodogram is one-sided: only this frequency has no mirror image
     # Rounded to 12 digits of the strongest, so that rounding noise neither ranks nor counts as power.
     power = np.round(power / np.maximum(power.max(axis=1, keepdims=True), np.finfo(float).tiny), 12)
-    order = np.argsort(-power, axis=1, kind="stable")[:, :count]
+    order = _largest(power, count)
     # The mean of a constant may be rounded, and what is left of it is no wave.
-    varies = np.nanmax(values, axis=1) > np.nanmin(values, axis=1)
-    found = (np.take_along_axis(power, order, axis=1) > 0) & (varies & (observed.mean(axis=1) >= 0.5))[:, None]
-    return np.where(found, 1.0 / frequencies[order], np.nan)
+    varies = np.where(observed, values, -np.inf).max(axis=1) > np.where(observed, values, np.inf).min(axis=1)
+    found = (np.take_along_axis(power, order, axis=1) > 0) & (varies & (2 * number >= length))[:, None]
+    return np.where(found, length / (order + 1.0), np.nan)
+
+
+def _largest(power: Doubles, count: int) -> NDArray[np.int64]:
+    """Places (B, count) of the largest numbers of each row, of equal ones the first."""
+    left, places = power.copy(), np.arange(len(power))
+    found = np.empty((len(power), count), dtype=np.int64)
+    for rank in range(count):
+        found[:, rank] = left.argmax(axis=1)
+        left[places, found[:, rank]] = -1.0
+    return found

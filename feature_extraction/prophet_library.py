@@ -32,7 +32,13 @@ _DAY = timedelta(days=1)
 
 
 def fit(values: Doubles, calendar: Calendar, settings: FeaturesSettings) -> Components:
-    """Fit every series of `values` (B, T) that is long enough; NaN steps are left out of the fit."""
+    """Fit every series of `values` (B, T) that is long enough; NaN steps are left out of the fit.
+
+    Args:
+        values: the series of one metric.
+        calendar: the times of its steps.
+        settings: those of the metric, as `FeaturesSettings.of_metric` gives them.
+    """
     components = Components.empty(len(values), calendar, settings.changepoints)
     curves = _Curves(calendar)
     # CmdStan's files go to a folder of the batch: those in its own are removed at exit only, and a Spark worker that is
@@ -45,24 +51,37 @@ def fit(values: Doubles, calendar: Calendar, settings: FeaturesSettings) -> Comp
             if model is not None:
                 _fill(components, row, model, curves)
             components.status[row] = _status(components, row, history["y"])
+    if settings.growth == "logistic":
+        components.cap[np.isfinite(components.k)] = settings.capacity
     return components
 
 
 class _Curves:
-    """Fourier columns of the calendar and of one week, made once a batch."""
+    """Columns of the calendar and of one week, made once a batch."""
 
     def __init__(self, calendar: Calendar) -> None:
         self.times = calendar.times
         self.step_days = calendar.step / timedelta(days=1)
         fourier = _prophet().fourier_series
+        self.dates = pd.Series(self.times)
         week = pd.Series(pd.date_range("2001-01-01", periods=7))  # a Monday first
-        self.seasonal = cache(lambda period, order: fourier(pd.Series(self.times), period, order))
+        self.seasonal = cache(lambda period, order: fourier(self.dates, period, order))
         self.week = cache(lambda order: fourier(week, 7, order))
+
+    def of(self, model: Any) -> Doubles:  # noqa: ANN401  (the library publishes no types)
+        """Return the columns (T, K) of a fitted model: its patterns, then its holidays."""
+        patterns = [self.seasonal(one["period"], one["fourier_order"]) for one in model.seasonalities.values()]
+        if model.country_holidays is not None:
+            holidays, _, _ = model.make_holiday_features(self.dates, model.construct_holiday_dataframe(self.dates))
+            patterns.append(holidays.to_numpy())
+        return np.hstack([np.empty((len(self.times), 0)), *patterns])
 
 
 def _fitted(history: pd.DataFrame, settings: FeaturesSettings, folder: str) -> Any:  # noqa: ANN401
     """Fit one series; None where the optimizer gave up."""
     model = _model(settings)
+    if settings.growth == "logistic":
+        history["cap"] = settings.capacity
     try:
         return model.fit(history, output_dir=folder)
     except RuntimeError as error:  # cmdstanpy's word for it
@@ -79,7 +98,7 @@ def _status(components: Components, row: int, y: "pd.Series[float]") -> str:
 
 
 @cache
-def _prophet() -> Any:  # noqa: ANN401  (the library publishes no types)
+def _prophet() -> Any:  # noqa: ANN401
     """Import the library with its loggers silenced: one speaks during the import, the others later."""
     logging.getLogger("prophet.plot").setLevel(logging.CRITICAL)
     from prophet import Prophet
@@ -90,7 +109,9 @@ def _prophet() -> Any:  # noqa: ANN401  (the library publishes no types)
 
 
 def _model(settings: FeaturesSettings) -> Any:  # noqa: ANN401
-    return _prophet()(
+    model = _prophet()(
+        growth=settings.growth,
+        seasonality_mode=settings.seasonality_mode,
         n_changepoints=settings.changepoints,
         changepoint_range=settings.changepoint_range,
         changepoint_prior_scale=settings.changepoint_prior_scale,
@@ -98,41 +119,63 @@ def _model(settings: FeaturesSettings) -> Any:  # noqa: ANN401
         interval_width=settings.interval_width,
         uncertainty_samples=0,
     )
+    if settings.country_holidays:
+        model.add_country_holidays(settings.country_holidays)
+    return model
 
 
 def _fill(components: Components, row: int, model: Any, curves: _Curves) -> None:  # noqa: ANN401
     """Write one fitted model into row `row` of the batch."""
-    parameters = {name: np.asarray(value)[0] for name, value in model.params.items()}
     y_scale = float(model.y_scale)
     first = (model.start - curves.times[0]) / _DAY / curves.step_days
     span = model.t_scale / _DAY / curves.step_days
+    _fill_trend_parameters(components, row, model, (first, span))
     scaled_time = (np.arange(len(curves.times)) - first) / span
-    k, m = float(parameters["k"][0]), float(parameters["m"][0])
-    delta = parameters["delta"]
-    trend = model.piecewise_linear(scaled_time, delta, k, m, model.changepoints_t)
+    trend = _trend(model, scaled_time) * y_scale
     trend[: round(first)] = np.nan
-    number = len(model.changepoints_t)
-    components.k[row], components.m[row] = k, m
-    components.delta[row, :number] = delta[:number]
-    components.changepoint[row, :number] = first + model.changepoints_t * span
-    components.sigma[row] = float(parameters["sigma_obs"][0]) * y_scale
+    components.sigma[row] = float(model.params["sigma_obs"].item()) * y_scale
     components.y_scale[row], components.span[row] = y_scale, span
-    components.trend[row] = trend * y_scale
-    components.seasonal[row] = np.where(np.isnan(trend), np.nan, 0.0)
-    _fill_seasonal(components, row, model, parameters["beta"] * y_scale, curves)
+    components.trend[row] = trend
+    # A multiplicative pattern is a share of the trend, an additive one of the largest value.
+    multiplicative = model.seasonality_mode == "multiplicative"
+    beta = model.params["beta"][0]
+    columns = curves.of(model)
+    pattern = columns @ beta[: columns.shape[1]]
+    components.seasonal[row] = np.where(np.isnan(trend), np.nan, pattern * (trend if multiplicative else y_scale))
+    components.weekly[row] = _week(model, beta, curves) * (trend[-1] if multiplicative else y_scale)
 
 
-def _fill_seasonal(
-    components: Components,
-    row: int,
-    model: Any,  # noqa: ANN401
-    beta: Doubles,
-    curves: _Curves,
-) -> None:
+def _fill_trend_parameters(components: Components, row: int, model: Any, stretch: tuple[float, float]) -> None:  # noqa: ANN401
+    """Write offset, rates and changepoints; of a flat trend the offset alone has a meaning."""
+    first, span = stretch
+    components.m[row] = model.params["m"].item()
+    if model.growth == "flat":
+        components.k[row] = 0.0
+        return
+    number = len(model.changepoints_t)
+    components.k[row] = model.params["k"].item()
+    components.delta[row, :number] = model.params["delta"][0, :number]
+    components.changepoint[row, :number] = first + model.changepoints_t * span
+
+
+def _trend(model: Any, scaled_time: Doubles) -> Doubles:  # noqa: ANN401
+    """Return the scaled trend at scaled times, outside the history too."""
+    k, m, delta = model.params["k"].item(), model.params["m"].item(), model.params["delta"][0]
+    if model.growth == "flat":
+        return np.asarray(model.flat_trend(scaled_time, m))
+    if model.growth == "linear":
+        return np.asarray(model.piecewise_linear(scaled_time, delta, k, m, model.changepoints_t))
+    cap = np.full(len(scaled_time), model.history["cap_scaled"].iloc[0])
+    with np.errstate(over="ignore"):  # far below the cap, before the history
+        return np.asarray(model.piecewise_logistic(scaled_time, cap, delta, k, m, model.changepoints_t))
+
+
+def _week(model: Any, beta: Doubles, curves: _Curves) -> Doubles:  # noqa: ANN401
+    """Return the weekly pattern (7,) in shares or in scaled y; NaN without one."""
     start = 0
     for name, pattern in model.seasonalities.items():
-        columns = slice(start, start + 2 * pattern["fourier_order"])
-        start = columns.stop
-        components.seasonal[row] += curves.seasonal(pattern["period"], pattern["fourier_order"]) @ beta[columns]
+        stop = start + 2 * pattern["fourier_order"]
         if name == "weekly":
-            components.weekly[row] = curves.week(pattern["fourier_order"]) @ beta[columns]
+            return np.asarray(curves.week(pattern["fourier_order"]) @ beta[start:stop])
+        start = stop
+    return np.full(7, np.nan)

@@ -8,6 +8,8 @@ and until then readers follow the last good run.
 import hashlib
 import json
 import logging
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -118,7 +120,25 @@ def part_files(url: str) -> list[str]:
 
 def footer_rows(url: str) -> int:
     """Rows of the `part-*` Parquet files of a folder, by their footers."""
-    return sum(footer(file).num_rows for file in part_files(url))
+    return sum(found.num_rows for _, found in _footers(url))
+
+
+def null_counts(url: str, columns: Iterable[str]) -> dict[str, int]:
+    """Nulls of the columns named, all of them numbers, in the `part-*` Parquet files of a folder, by their footers."""
+    nulls = dict.fromkeys(columns, 0)
+    for _, found in _footers(url):
+        for group in range(found.num_row_groups):
+            for number in range(found.num_columns):
+                column = found.row_group(group).column(number)
+                if column.path_in_schema in nulls:
+                    nulls[column.path_in_schema] += column.statistics.null_count
+    return nulls
+
+
+def _footers(url: str) -> list[tuple[str, parquet.FileMetaData]]:
+    files = part_files(url)
+    with ThreadPoolExecutor(16) as pool:
+        return list(zip(files, pool.map(footer, files), strict=True))
 
 
 def footer(url: str) -> parquet.FileMetaData:

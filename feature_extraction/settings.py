@@ -1,15 +1,17 @@
 """Settings of feature extraction as frozen pydantic models: the run file's `[events]` to `[features]`."""
 
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 Aggregate = Literal["sum", "count", "mean", "min", "max", "last", "nunique"]
 ADDITIVE: tuple[Aggregate, ...] = ("sum", "count", "nunique")
 # Metric names become column names and CSS anchors, so they stay plain; the separator "__" is not theirs to use.
 MetricName = Annotated[str, StringConstraints(pattern=r"^[a-z](_?[a-z0-9])*$", max_length=40)]
+Capacity = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Section(BaseModel):
@@ -54,6 +56,11 @@ class EventsSettings(Section):
         "auto", description="How times are written; auto takes timestamps, dates and ISO 8601 text."
     )
     time_zone: str = Field("UTC", description="Zone of times written without one, and in which days begin.")
+    where: str = Field(
+        "",
+        description="SQL condition on the part of the log that is read, such as dt >= '2024-01-01' where it lies in "
+        "folders by date: Spark opens no other folder; nothing else of the log is counted.",
+    )
     type: str = Field("", description="Column of the event type; naming it makes the log long form.")
     value: str = Field("value", description="Column of the value, in long form.")
     key: tuple[str, ...] = Field(
@@ -69,6 +76,11 @@ class EventsSettings(Section):
     metrics: dict[MetricName, MetricSettings] = Field(
         min_length=1, description=f"The metrics by name, each a table [events.metrics.NAME]. {_METRIC_FIELDS}"
     )
+
+    def counts_all(self, name: str) -> bool:
+        """Whether a metric counts every event, so that no column need be read for it."""
+        metric = self.metrics[name]
+        return metric.aggregate == "count" and not metric.where and not self.type
 
     @model_validator(mode="after")
     def _zone_exists(self) -> "EventsSettings":
@@ -165,3 +177,67 @@ class FeaturesSettings(Section):
     changepoint_prior_scale: float = Field(0.05, gt=0, description="Flexibility of the trend (Prophet's).")
     seasonality_prior_scale: float = Field(10.0, gt=0, description="Flexibility of the seasonality (Prophet's).")
     interval_width: float = Field(0.8, gt=0, lt=1, description="Width of the interval around the fitted values.")
+    growth: Literal["linear", "flat", "logistic"] = Field(
+        "linear",
+        description="Shape of the trend (Prophet's); logistic ends at cap, and costs a library fit.",
+    )
+    cap: Capacity | dict[MetricName, Capacity] | None = Field(
+        None,
+        description="What a metric can reach at most, in its units: a number, or a table by metric. For logistic only.",
+    )
+    seasonality_mode: Literal["additive", "multiplicative"] = Field(
+        "additive",
+        description="Whether seasonality adds to the trend or is a share of it (Prophet's).",
+    )
+    country_holidays: str = Field(
+        "", description="Country whose public holidays enter the fit: its ISO 3166 code, such as US; empty: none."
+    )
+
+    @field_validator("country_holidays")
+    @classmethod
+    def _country_known(cls, country: str) -> str:
+        if country and find_spec("holidays"):  # a GPU worker reads the run file without it
+            from holidays import list_supported_countries
+
+            if country not in list_supported_countries():
+                raise ValueError(
+                    f"features.country_holidays = {country!r} is no country the holidays package knows; "
+                    "use its code of ISO 3166 in capitals, such as US"
+                )
+        return country
+
+    @model_validator(mode="after")
+    def _cap_fits_growth(self) -> "FeaturesSettings":
+        if self.growth == "logistic" and not self.cap:
+            raise ValueError(
+                "features.growth = 'logistic' needs features.cap, what a metric can reach at most: "
+                "a number for all metrics, or a table [features.cap] with one for each"
+            )
+        if self.growth != "logistic" and self.cap is not None:
+            raise ValueError(
+                f"features.cap is read by logistic growth alone, and features.growth is {self.growth!r}; "
+                "remove cap or set growth = 'logistic'"
+            )
+        return self
+
+    def of_metric(self, name: str) -> "FeaturesSettings":
+        """Return the settings of one metric, whose `cap` is a number or None.
+
+        Raises:
+            ValueError: `cap` is a table without this metric.
+        """
+        if not isinstance(self.cap, dict):
+            return self
+        if name not in self.cap:
+            raise ValueError(
+                f"features.cap has no number for the metric {name!r}, only for {sorted(self.cap)}; "
+                f"logistic growth needs one for every metric: add {name} to [features.cap]"
+            )
+        return self.model_copy(update={"cap": self.cap[name]})
+
+    @property
+    def capacity(self) -> float:
+        """The cap of one metric, for logistic growth; a table of caps must go through `of_metric` first."""
+        if not isinstance(self.cap, float):
+            raise ValueError(f"cap is {self.cap}, one number is needed; take the settings from of_metric(name)")
+        return self.cap

@@ -9,9 +9,10 @@ from pyspark.sql import functions as F
 
 from feature_extraction import events
 from feature_extraction.components import FAILED, TOO_SHORT, Calendar, Components, Doubles
-from feature_extraction.extract import ENGINES, Extraction, accepted_steps
+from feature_extraction.extract import series_of
+from feature_extraction.feature_rows import ENGINES, Extraction
 from feature_extraction.schema import ENTITY
-from feature_extraction.series import STEP, SeriesBatch
+from feature_extraction.series import SeriesBatch
 from inference.report import EntityStory, MetricStory
 from inference.report_numbers import number, step_name
 
@@ -26,8 +27,7 @@ def tell(spark: SparkSession, job: Extraction, entities: Sequence[str]) -> list[
         return []
     spark.conf.set("spark.sql.session.timeZone", job.events.time_zone)
     validated = events.validate(events.read(spark, job.events), job.events, job.window)
-    steps = accepted_steps(validated.where(F.col(ENTITY).isin(list(entities))), job).toPandas()
-    batch = SeriesBatch.of(steps.sort_values([ENTITY, STEP], ignore_index=True), Calendar.of(job.window), job.events)
+    batch = series_of(validated.where(F.col(ENTITY).isin(list(entities))), job)
     place = {entity: row for row, entity in enumerate(batch.entities)}
     absent = [entity for entity in entities if entity not in place]
     if absent:
@@ -40,7 +40,7 @@ def tell(spark: SparkSession, job: Extraction, entities: Sequence[str]) -> list[
 
 
 def _fit(batch: SeriesBatch, metric: str, job: Extraction) -> Components:
-    return ENGINES[job.features.engine](batch.values[metric], Calendar.of(job.window), job.features)
+    return ENGINES[job.features.engine](batch.values[metric], Calendar.of(job.window), job.features.of_metric(metric))
 
 
 def _story(entity: str, row: int, batch: SeriesBatch, fits: dict[str, Components], job: Extraction) -> EntityStory:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from feature_extraction import publishing
-from feature_extraction.extract import Extraction
+from feature_extraction.feature_rows import Extraction
 from feature_extraction.publishing import Run
 from inference import stories, table
 from inference.evaluate import evaluate

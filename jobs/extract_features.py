@@ -6,7 +6,8 @@ spark-submit --py-files scarce.zip jobs/extract_features.py --config s3://bucket
 
 import logging
 
-from feature_extraction.extract import Extraction, extract
+from feature_extraction.extract import extract
+from feature_extraction.feature_rows import Extraction
 from feature_extraction.publishing import Run
 from jobs import console, spark
 from jobs.settings import RunSettings, load

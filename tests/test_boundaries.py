@@ -12,15 +12,17 @@ STAGES = ("feature_extraction", "training", "inference", "jobs")
 # Which files may import a heavy library; a folder stands for all below it.
 ALLOWED = {
     "pyspark": (
+        "feature_extraction/event_columns.py",
         "feature_extraction/events.py",
         "feature_extraction/extract.py",
         "feature_extraction/series.py",
+        "feature_extraction/tally.py",
         "inference/score.py",
         "inference/stories.py",
         "jobs/spark.py",
     ),
     "prophet": ("feature_extraction/prophet_library.py", "feature_extraction/prophet_map/convert.py"),
-    "numba": ("feature_extraction/prophet_map",),
+    "numba": ("feature_extraction/accumulate.py", "feature_extraction/prophet_map"),
     "petastorm": ("training/part_files.py",),
     "keras": ("training/keras",),
     "tensorflow": ("training/keras",),

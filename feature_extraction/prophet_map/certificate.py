@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from feature_extraction.prophet_map.design import fourier_rows
 from feature_extraction.prophet_map.fits import Fits
-from feature_extraction.prophet_map.problem import Doubles, Histories
+from feature_extraction.prophet_map.problem import Doubles, Histories, Seasonality
+from feature_extraction.prophet_map.regressors import scaled
 from feature_extraction.prophet_map.solve import TREND_PRIOR_SCALE
 from feature_extraction.prophet_map.summary import clean
 
@@ -41,6 +42,7 @@ def log_posterior(histories: Histories, fits: Fits) -> Doubles:
     """Return Prophet's log density (B,) at the parameters in `fits`, without its constants; NaN where there are none.
 
     -theta'D theta / 2 - sum |delta| / tau - 2 v - T log sigma - RSS / (2 v), v = sigma^2: Stan's `lp__`.
+    A multiplicative model is taken linear at these parameters, where that changes neither residuals nor gradients.
     """
     return _each(histories, fits, _density)
 
@@ -78,19 +80,30 @@ def _violation(problem: _Problem) -> float:
 
 
 def _each(histories: Histories, fits: Fits, measure: Callable[[_Problem], float]) -> Doubles:
-    rows = clean(histories)
+    rows = scaled(clean(histories), fits.settings.regressors, fits.scaling)
     found = np.full(len(rows), np.nan)
     for pattern, chosen in fits.groups():
-        periods = np.array([one.period for one in pattern], dtype=np.float64)
-        orders = np.array([one.order for one in pattern], dtype=np.int64)
         scales = [np.full(2 * one.order, one.prior_scale) for one in pattern]
-        scales = [np.full(2, TREND_PRIOR_SCALE), *scales, np.array(fits.settings.regressor_prior_scales)]
+        scales = [
+            np.full(2, TREND_PRIOR_SCALE),
+            *scales,
+            np.array([one.prior_scale for one in fits.settings.regressors]),
+        ]
         inverse_prior = (1 / np.concatenate(scales) ** 2).astype(np.longdouble)
         for series in chosen:
             part = slice(int(rows.offsets[series]), int(rows.offsets[series + 1]))
-            columns = np.hstack([fourier_rows(rows.times[part], periods, orders), rows.regressors[part]])
+            columns = np.hstack([_seasonal(pattern, rows, part), rows.regressors[part]])
             found[series] = measure(_problem(rows, fits, int(series), columns, inverse_prior))
     return found
+
+
+def _seasonal(pattern: tuple[Seasonality, ...], rows: Histories, part: slice) -> Doubles:
+    """Return the Fourier columns of some rows, 0 where a condition is not met."""
+    found = [np.empty((part.stop - part.start, 0))]
+    for one in pattern:
+        columns = fourier_rows(rows.times[part], np.array([one.period]), np.array([one.order]))
+        found.append(columns * rows.conditions[one.condition][part, None] if one.condition else columns)
+    return np.hstack(found)
 
 
 def _problem(rows: Histories, fits: Fits, series: int, columns: Doubles, inverse_prior: Precise) -> _Problem:
@@ -101,13 +114,26 @@ def _problem(rows: Histories, fits: Fits, series: int, columns: Doubles, inverse
     hinge = np.maximum(t[:, None] - fits.changepoint[series, :number], 0)
     slope = t if fits.settings.growth == "linear" else np.zeros(len(t))
     theta = np.concatenate([[fits.m[series], fits.k[series]], fits.beta[series, : columns.shape[1]]])
+    ridge = np.column_stack([np.ones(len(t)), slope, columns]).astype(np.longdouble)
+    delta = fits.delta[series, :number].astype(np.longdouble)
+    precise: tuple[Precise, Precise, Precise] = (y.astype(np.longdouble), ridge, hinge.astype(np.longdouble))
+    if fits.settings.seasonality_mode == "multiplicative":
+        precise = _linear(*precise, theta.astype(np.longdouble), delta)
     return _Problem(
-        y=y.astype(np.longdouble),
-        ridge=np.column_stack([np.ones(len(t)), slope, columns]).astype(np.longdouble),
-        hinge=hinge.astype(np.longdouble),
+        *precise,
         theta=theta.astype(np.longdouble),
-        delta=fits.delta[series, :number].astype(np.longdouble),
+        delta=delta,
         inverse_prior=inverse_prior,
         prior_scale=np.longdouble(fits.settings.changepoint_prior_scale),
         variance=np.longdouble(fits.sigma[series]) ** 2,
     )
+
+
+def _linear(
+    y: Precise, ridge: Precise, hinge: Precise, theta: Precise, delta: Precise
+) -> tuple[Precise, Precise, Precise]:
+    """Return y + g (w - 1) and the columns w [1, t], g x and w h, for the trend g and w = 1 + X beta."""
+    trend = ridge[:, :2] @ theta[:2] + hinge @ delta
+    factor = 1 + ridge[:, 2:] @ theta[2:]
+    columns = np.hstack([factor[:, None] * ridge[:, :2], trend[:, None] * ridge[:, 2:]])
+    return y + trend * (factor - 1), columns, factor[:, None] * hinge

@@ -2,7 +2,8 @@
 
 The rows of one time are the same bits either way, and which way a series goes is decided by that series alone, so its
 fit does not depend on the batch it is in. Columns are Prophet's: sin and cos of 2 pi n t / period for n = 1..order, t
-in days since 1970, block after block in the order of the pattern; regressors follow.
+in days since 1970, block after block in the order of the pattern, 0 where the condition of a block is not met;
+regressors follow.
 """
 
 import math
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from feature_extraction.prophet_map.kernel import entry, inlined, kernel
-from feature_extraction.prophet_map.problem import SECOND, Doubles, Integers, Seasonality
+from feature_extraction.prophet_map.problem import SECOND, Doubles, Flags, Histories, Integers, Seasonality
 
 BLOCK = 32
 
@@ -28,6 +29,8 @@ class Design(NamedTuple):
         origin: (B,) first time of each series, nanoseconds.
         grid: (B,) step of the calendar, nanoseconds.
         regressors: (N, E) further columns of each row.
+        condition: (P,) which of the conditions each block has; -1 for none.
+        conditions: (N, C) whether a row meets it.
     """
 
     periods: Doubles
@@ -38,6 +41,8 @@ class Design(NamedTuple):
     origin: Integers
     grid: Integers
     regressors: Doubles
+    condition: Integers
+    conditions: Flags
 
 
 @inlined
@@ -93,17 +98,30 @@ def use_table(design: Design, series: int, times: Integers, rows: Integers) -> N
 
 
 @kernel
+def _switch_off(design: Design, place: int, row: Doubles) -> None:
+    """Set the blocks whose condition row `place` of the whole input does not meet to 0."""
+    column = 0
+    for block in range(len(design.orders)):
+        condition, last = design.condition[block], column + 2 * design.orders[block]
+        if condition >= 0 and not design.conditions[place, condition]:
+            row[column:last] = 0.0
+        column = last
+
+
+@kernel
 def fill_rows(design: Design, times: Integers, first: int, columns: Doubles) -> None:
     """Write the columns of rows `first` and on of the whole input into `columns`, one row a time."""
     fourier = 2 * design.orders.sum()
     for r in range(len(times)):
         fourier_row(times[r], design.periods, design.orders, columns[r])
+        if design.conditions.shape[1]:
+            _switch_off(design, first + r, columns[r])
         for e in range(design.regressors.shape[1]):
             columns[r, fourier + e] = design.regressors[first + r, e]
 
 
 def make_design(
-    pattern: tuple[Seasonality, ...], origin: Integers, span: Integers, grid: Integers, regressors: Doubles
+    pattern: tuple[Seasonality, ...], origin: Integers, span: Integers, grid: Integers, rows: Histories
 ) -> Design:
     """Return the design of B series of one pattern.
 
@@ -112,21 +130,41 @@ def make_design(
         origin: (B,) first time, nanoseconds.
         span: (B,) last less first, nanoseconds.
         grid: (B,) step of the calendar each series fills, 0 for none.
-        regressors: (N, E) further columns; with any, nothing is taken from a table.
+        rows: regressors and conditions of all rows; with any, nothing is taken from a table.
+
+    Raises:
+        ValueError: if the rows lack the condition of a seasonality.
     """
     periods = np.array([one.period for one in pattern], dtype=np.float64)
     orders = np.array([one.order for one in pattern], dtype=np.int64)
+    condition, conditions = _conditions(pattern, rows)
     base = np.full(len(origin), -1)
     tables = [np.empty((0, 2 * int(orders.sum())))]
     used = 0
-    for step in np.unique(grid[grid > 0]) if not regressors.shape[1] and len(pattern) else ():
+    plain = len(pattern) and not rows.regressors.shape[1] and not conditions.shape[1]
+    for step in np.unique(grid[grid > 0]) if plain else ():
         chosen = grid == step
         cells, base[chosen] = _cells(origin[chosen] // step, span[chosen] // step)
         base[chosen] += used
         tables.append(fourier_rows(cells * step, periods, orders))
         used += len(cells)
     table = np.concatenate(tables)
-    return Design(periods, orders, table, _block_grams(table), base, origin, grid, regressors)
+    grams = _block_grams(table)
+    return Design(periods, orders, table, grams, base, origin, grid, rows.regressors, condition, conditions)
+
+
+def _conditions(pattern: tuple[Seasonality, ...], rows: Histories) -> tuple[Integers, Flags]:
+    names = list(dict.fromkeys(one.condition for one in pattern if one.condition))
+    absent = [name for name in names if name not in rows.conditions]
+    if absent:
+        raise ValueError(
+            f"seasonalities have the conditions {absent}, the rows {sorted(rows.conditions)}; "
+            "give Histories.of every condition by its name"
+        )
+    found = np.zeros((len(rows.times), len(names)), dtype=bool)
+    for column, name in enumerate(names):
+        found[:, column] = rows.conditions[name]
+    return np.array([names.index(one.condition) if one.condition else -1 for one in pattern], dtype=np.int64), found
 
 
 def _cells(first: Integers, length: Integers) -> tuple[Integers, Integers]:

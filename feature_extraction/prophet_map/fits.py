@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from feature_extraction.prophet_map.problem import Doubles, Integers, ModelSettings, Seasonality
+from feature_extraction.prophet_map.regressors import Scaling
 from feature_extraction.prophet_map.summary import Summaries
 
 
@@ -28,6 +29,7 @@ class Fits:
         start: (B,) first time, nanoseconds.
         span: (B,) last time less first, nanoseconds.
         flags: (B,) see `ModelSettings.pattern`.
+        scaling: what is subtracted from the regressors, and what they are divided by.
     """
 
     settings: ModelSettings
@@ -44,6 +46,7 @@ class Fits:
     start: Integers
     span: Integers
     flags: Integers
+    scaling: Scaling
 
     def groups(self) -> Iterator[tuple[tuple[Seasonality, ...], Integers]]:
         """Iterate over the patterns and the indices of the fitted series that have them."""
@@ -52,20 +55,16 @@ class Fits:
             yield self.settings.pattern(int(flags)), np.flatnonzero(fitted & (self.flags == flags))
 
 
-def empty_fits(settings: ModelSettings, summaries: Summaries, num_regressors: int) -> Fits:
+def empty_fits(settings: ModelSettings, summaries: Summaries, scaling: Scaling) -> Fits:
     """Return fits in which only what the summaries say is filled in."""
-    if num_regressors != len(settings.regressor_prior_scales):
-        raise ValueError(
-            f"the histories have {num_regressors} regressors, the settings {len(settings.regressor_prior_scales)} "
-            "regressor_prior_scales; give one for each"
-        )
     number = len(summaries.status)
     floor = summaries.lowest if settings.scaling == "minmax" else np.zeros(number)
     with np.errstate(invalid="ignore"):  # infinite values, of rejected series
         size = np.maximum(summaries.highest - floor, floor - summaries.lowest)
     patterns = [settings.pattern(int(flags)) for flags in np.unique(summaries.flags)]
-    columns = max((sum(2 * one.order for one in pattern) for pattern in patterns), default=0) + num_regressors
-    changepoints = settings.n_changepoints if settings.growth == "linear" else 0
+    columns = max((sum(2 * one.order for one in pattern) for pattern in patterns), default=0)
+    columns += len(settings.regressors)
+    changepoints = settings.num_changepoints
     k, m, sigma = np.full((3, number), np.nan)
     return Fits(
         settings=settings,
@@ -82,4 +81,5 @@ def empty_fits(settings: ModelSettings, summaries: Summaries, num_regressors: in
         start=summaries.start,
         span=summaries.span,
         flags=summaries.flags,
+        scaling=scaling,
     )

@@ -65,7 +65,7 @@ class Moments(NamedTuple):
 
 
 @inlined
-def _move_origin(moments: Moments, distance: float) -> None:
+def move_origin(moments: Moments, distance: float) -> None:
     """Refer the moments to a changepoint that lies `distance` earlier: z -> z + d."""
     sums, x, zx = moments.sums, moments.x, moments.zx
     sums[2] += distance * (2.0 * sums[1] + distance * sums[0])
@@ -103,7 +103,7 @@ def _add_rows(moments: Moments, rows: Rows, first: int, last: int, origin: float
 
 
 @inlined
-def _write_hinge(gram: Gram, moments: Moments, knots: Doubles, j: int) -> None:
+def write_hinge(gram: Gram, moments: Moments, knots: Doubles, j: int) -> None:
     """h_j'[1, t, x], h_j'y, and h_l'h_j = sum z^2 + (s_j - s_l) sum z for l <= j, with z = t - s_j."""
     z1, z2 = moments.sums[1], moments.sums[2]
     gram.cross[0, j] = z1
@@ -116,7 +116,7 @@ def _write_hinge(gram: Gram, moments: Moments, knots: Doubles, j: int) -> None:
 
 
 @inlined
-def _write_trend(gram: Gram, moments: Moments) -> None:
+def write_trend(gram: Gram, moments: Moments) -> None:
     """[1, t]'[1, t, x] and u'y, from the moments of all rows about t = 0."""
     sums = moments.sums
     gram.ridge[0, 0], gram.ridge[1, 0], gram.ridge[1, 1] = sums[0], sums[1], sums[2]
@@ -136,13 +136,13 @@ def sum_trend(gram: Gram, moments: Moments, rows: Rows, knots: Doubles, knot_row
     last, origin = len(rows.t), 0.0
     for j in range(len(knots) - 1, -1, -1):
         if last < len(rows.t):
-            _move_origin(moments, origin - knots[j])
+            move_origin(moments, origin - knots[j])
         _add_rows(moments, rows, knot_rows[j], last, knots[j])
-        _write_hinge(gram, moments, knots, j)
+        write_hinge(gram, moments, knots, j)
         last, origin = knot_rows[j], knots[j]
-    _move_origin(moments, origin)
+    move_origin(moments, origin)
     _add_rows(moments, rows, 0, last, 0.0)
-    _write_trend(gram, moments)
+    write_trend(gram, moments)
     return float(moments.sums[5])
 
 

@@ -6,17 +6,19 @@ standard normal, are tabulated once over p, h and r = sigma / (a dt), and every 
 """
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from feature_extraction.prophet_map.fits import Fits
 from feature_extraction.prophet_map.kernel import entry
-from feature_extraction.prophet_map.predict import curves
-from feature_extraction.prophet_map.problem import SECOND, Doubles, Histories, Integers
+from feature_extraction.prophet_map.predict import Curves, curves
+from feature_extraction.prophet_map.problem import SECOND, Doubles, Flags, Histories, Integers
 from feature_extraction.prophet_map.summary import clean
 
 # Chances are tabulated at 2^(i / 4), ratios at e^(i / 4): between them the quantiles are nearly straight.
@@ -52,6 +54,19 @@ class Forecast(NamedTuple):
     def upper(self) -> Doubles:
         """Upper end of the interval (N,)."""
         return self.yhat + self.half
+
+
+@dataclass(frozen=True)
+class Future:
+    """What is known of the H steps behind each of B histories; those of series without rows are not read.
+
+    Attributes:
+        regressors: (B, H, E) in units of their own; none where the model has none.
+        conditions: by name, whether each step (B, H) meets it.
+    """
+
+    regressors: Doubles = field(default_factory=lambda: np.empty((0, 0, 0)))
+    conditions: Mapping[str, Flags] = field(default_factory=dict)
 
 
 class Quantiles(NamedTuple):
@@ -126,30 +141,51 @@ def _widths(
 
 
 def forecast(
-    fits: Fits, histories: Histories, horizon: int, step: timedelta = timedelta(days=1), width: float = 0.8
+    fits: Fits,
+    histories: Histories,
+    horizon: int,
+    step: timedelta = timedelta(days=1),
+    width: float = 0.8,
+    future: Future | None = None,
 ) -> Forecast:
     """Return the curves over each history and `horizon` steps beyond it, with intervals of `width`.
 
+    Args:
+        fits: the fits of the histories.
+        histories: what they were fitted to.
+        horizon: H, number of steps.
+        step: length of a step.
+        width: share of the values to come that the intervals shall hold.
+        future: regressors and conditions of the steps, where the model has any.
+
     Raises:
-        ValueError: for models with regressors, whose future is not known.
+        ValueError: if the future does not hold what the model has for each step of each series.
     """
-    if fits.settings.regressor_prior_scales:
-        raise ValueError("the future of the regressors is not known; evaluate them with predict.curves")
-    rows, future = _extended(clean(histories), horizon, round(step.total_seconds() * SECOND))
+    rows, place = _extended(clean(histories), horizon, round(step.total_seconds() * SECOND), future or Future())
     found = curves(fits, rows)
     noise = NormalDist().inv_cdf(0.5 + width / 2) * fits.sigma * fits.y_scale
     half, trend_half = np.repeat(noise, np.diff(rows.offsets)), np.where(np.isnan(found.trend), np.nan, 0.0)
     fitted = np.flatnonzero(np.isfinite(fits.k))
     if horizon and fits.settings.growth == "linear" and len(fitted):
-        chosen = future.reshape(-1, horizon)[np.searchsorted(_owners(rows, future, horizon), fitted)]
-        trend_half[chosen], half[chosen] = _future_widths(fits, fitted, horizon, step, width)
+        chosen = place.reshape(-1, horizon)[np.searchsorted(_owners(rows, place, horizon), fitted)]
+        trend_half[chosen], half[chosen] = _future_widths(fits, fitted, _factors(fits, found, chosen), step, width)
     return Forecast(rows, found.trend, trend_half, found.yhat, half)
 
 
+def _factors(fits: Fits, found: Curves, chosen: Integers) -> Doubles:
+    """Return what the trend of each future row (fitted, H) is multiplied by: 1 + X beta, or 1 in an additive model."""
+    factors = np.ones(chosen.shape)
+    if fits.settings.seasonality_mode == "multiplicative":
+        trend = found.trend[chosen]
+        np.divide(found.yhat[chosen], trend, out=factors, where=trend != 0)
+    return factors
+
+
 def _future_widths(
-    fits: Fits, fitted: Integers, horizon: int, step: timedelta, width: float
+    fits: Fits, fitted: Integers, factors: Doubles, step: timedelta, width: float
 ) -> tuple[Doubles, Doubles]:
     """Return the half widths (fitted, H) of trend and y in the future, in units of y."""
+    horizon = factors.shape[1]
     hinges = np.maximum(fits.num_changepoints[fitted], 1)
     scaled_step = step.total_seconds() * SECOND / fits.span[fitted]
     size = np.nansum(np.abs(fits.delta[fitted]), axis=1) / hinges + 1e-8
@@ -158,26 +194,56 @@ def _future_widths(
     places = np.maximum(np.log2(chances) * _CHANCES_PER_LOG2, tables.first)
     trend_half, half = np.empty((2, len(fitted), horizon))
     _widths(tables, places, size * scaled_step, fits.sigma[fitted], trend_half, half)
+    for h in np.flatnonzero((factors != 1).any(axis=0)):  # the noise of the trend is multiplied as the trend is
+        scaled, wide = np.maximum(np.abs(factors[:, h]), 1e-12) * size * scaled_step, np.empty_like(half)
+        _widths(tables, places, scaled, fits.sigma[fitted], np.empty_like(half), wide)
+        half[:, h] = wide[:, h]
     scale = fits.y_scale[fitted, None]
     return trend_half * scale, half * scale
 
 
-def _extended(rows: Histories, horizon: int, step: int) -> tuple[Histories, Integers]:
+def _extended(rows: Histories, horizon: int, step: int, future: Future) -> tuple[Histories, Integers]:
     """Return the rows with `horizon` further times behind each series that has any, and where those are."""
     sizes = np.diff(rows.offsets)
-    longer = np.where(sizes > 0, horizon, 0)
-    offsets = np.concatenate([[0], np.cumsum(sizes + longer)])
-    last = offsets[1:][sizes > 0]
-    future = (last[:, None] - horizon + np.arange(horizon)).ravel()
-    times, values = np.empty(offsets[-1], np.int64), np.full(offsets[-1], np.nan)
-    past = np.ones(offsets[-1], bool)
-    past[future] = False
-    times[past], values[past] = rows.times, rows.values
-    ends = rows.times[rows.offsets[1:][sizes > 0] - 1]
-    times[future] = (ends[:, None] + step * np.arange(1, horizon + 1)).ravel()
-    return Histories(times, values, offsets, np.empty((len(times), 0))), future
+    there = sizes > 0
+    offsets = np.concatenate([[0], np.cumsum(sizes + np.where(there, horizon, 0))])
+    last = offsets[1:][there]
+    place = (last[:, None] - horizon + np.arange(horizon)).ravel()
+    _check_future(rows, horizon, future)
+
+    def joined(past: np.ndarray[Any, Any], behind: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        whole = np.empty((offsets[-1], *past.shape[1:]), past.dtype)
+        known = np.ones(len(whole), bool)
+        known[place] = False
+        whole[known], whole[place] = past, behind
+        return whole
+
+    ends = rows.times[rows.offsets[1:][there] - 1]
+    times = joined(rows.times, (ends[:, None] + step * np.arange(1, horizon + 1)).ravel())
+    values = joined(rows.values, np.full(len(place), np.nan))
+    columns = rows.regressors.shape[1]
+    behind = future.regressors[there] if columns else np.empty((0, 0, 0))
+    regressors = joined(rows.regressors, behind.reshape(len(place), columns))
+    conditions = {name: joined(past, future.conditions[name][there].ravel()) for name, past in rows.conditions.items()}
+    return Histories(times, values, offsets, regressors, conditions), place
 
 
-def _owners(rows: Histories, future: Integers, horizon: int) -> Integers:
+def _check_future(rows: Histories, horizon: int, future: Future) -> None:
+    wanted, found = (len(rows), horizon, rows.regressors.shape[1]), future.regressors.shape
+    if wanted[2] and found != wanted:
+        raise ValueError(
+            f"the future of the regressors has shape {found}, {wanted} is needed: series, steps, regressors; "
+            "give Future(regressors=...)"
+        )
+    for name in rows.conditions:
+        shape = np.shape(future.conditions.get(name, ()))
+        if shape != wanted[:2]:
+            raise ValueError(
+                f"the future of the condition {name!r} has shape {shape}, {wanted[:2]} is needed: series, steps; "
+                "give Future(conditions=...)"
+            )
+
+
+def _owners(rows: Histories, place: Integers, horizon: int) -> Integers:
     """Return the series of each run of future rows."""
-    return np.asarray(np.searchsorted(rows.offsets, future[::horizon], side="right") - 1)
+    return np.asarray(np.searchsorted(rows.offsets, place[::horizon], side="right") - 1)

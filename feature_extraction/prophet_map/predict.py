@@ -1,6 +1,7 @@
 """Trend and seasonal curves at any times from fitted parameters, in units of y."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from feature_extraction.prophet_map.design import Design, fill_rows, make_design
 from feature_extraction.prophet_map.fits import Fits
 from feature_extraction.prophet_map.kernel import entry, kernel, source_stamp
 from feature_extraction.prophet_map.problem import DAY, Doubles, Histories, Integers, Seasonality
+from feature_extraction.prophet_map.regressors import scaled
 from feature_extraction.prophet_map.summary import is_clean, summarize
 
 
@@ -17,7 +19,7 @@ class Curves(NamedTuple):
 
     Attributes:
         trend: (N,) trend.
-        seasonal: (N,) sum of all patterns and regressors.
+        seasonal: (N,) what all patterns and regressors add to the trend; multiplicative ones are shares of it.
     """
 
     trend: Doubles
@@ -42,13 +44,15 @@ class Parameters(NamedTuple):
     floor: Doubles
     start: Integers
     span: Integers
+    multiplicative: bool
 
     @classmethod
     def of(cls, fits: Fits) -> "Parameters":
         """Take them from the fits."""
         counts = fits.num_changepoints
         linear = (fits.k, fits.m, fits.delta, fits.changepoint, counts, fits.beta)
-        return cls(*linear, fits.y_scale, fits.y_floor, fits.start, fits.span)
+        multiplicative = fits.settings.seasonality_mode == "multiplicative"
+        return cls(*linear, fits.y_scale, fits.y_floor, fits.start, fits.span, multiplicative)
 
 
 @kernel
@@ -71,12 +75,21 @@ def _write_trend(parameters: Parameters, series: int, times: Integers, trend: Do
 def _write_seasonal(
     parameters: Parameters, series: int, columns: Doubles, index: Integers, num_columns: int, seasonal: Doubles
 ) -> None:
-    """X beta, y_scale times."""
+    """X beta, y_scale times; a multiplicative model's as it is."""
+    scale = 1.0 if parameters.multiplicative else parameters.scale[series]
     for r in range(len(seasonal)):
         total, row = 0.0, columns[index[r]]
         for k in range(num_columns):
             total += row[k] * parameters.beta[series, k]
-        seasonal[r] = total * parameters.scale[series]
+        seasonal[r] = total * scale
+
+
+@kernel
+def _times_trend(rows: tuple[Integers, Integers], chosen: Integers, curves: Curves) -> None:
+    """Turn the shares X beta into what they add to the trend."""
+    for series in chosen:
+        for row in range(rows[1][series], rows[1][series + 1]):
+            curves.seasonal[row] *= curves.trend[row]
 
 
 def _compile(stamp: int) -> Callable[[tuple[Integers, Integers], Design, Parameters, Integers, Curves], int]:
@@ -102,6 +115,8 @@ def _compile(stamp: int) -> Callable[[tuple[Integers, Integers], Design, Paramet
             for r in range(last - first):
                 index[r] = r
             _write_seasonal(parameters, chosen[n], own, index, num_columns, curves.seasonal[first:last])
+        if parameters.multiplicative:
+            _times_trend(rows, chosen, curves)
         return stamp
 
     return curves_of
@@ -114,27 +129,27 @@ def curves(fits: Fits, rows: Histories) -> Curves:
     """Return the curves at the times of `rows`, in any order: of the same series as the fits; values are not read.
 
     Raises:
-        ValueError: if the numbers of series or of regressors differ.
+        ValueError: if the number of series differs, or regressors or conditions are missing.
     """
-    num_regressors = len(fits.settings.regressor_prior_scales)
-    if len(rows) != len(fits.k) or rows.regressors.shape[1] != num_regressors:
-        raise ValueError(
-            f"the rows are of {len(rows)} series with {rows.regressors.shape[1]} regressors, "
-            f"the fits of {len(fits.k)} with {num_regressors}; give the same series"
-        )
+    if len(rows) != len(fits.k):
+        raise ValueError(f"the rows are of {len(rows)} series, the fits of {len(fits.k)}; give the same series")
+    rows = scaled(rows, fits.settings.regressors, fits.scaling)
     found = Curves(np.full(len(rows.times), np.nan), np.full(len(rows.times), np.nan))
     summaries = summarize(rows)
     in_order = is_clean(rows.times, np.zeros(len(rows.times)), rows.offsets)
     for pattern, fitted in fits.groups():
         chosen = fitted[rows.offsets[fitted + 1] > rows.offsets[fitted]]
         grid = summaries.grid[chosen] if in_order else np.zeros(len(chosen), np.int64)
-        design = make_design(pattern, summaries.start[chosen], summaries.span[chosen], grid, rows.regressors)
+        design = make_design(pattern, summaries.start[chosen], summaries.span[chosen], grid, rows)
         _curves_of((rows.times, rows.offsets), design, Parameters.of(fits), chosen, found)
     return found
 
 
 def weekly_pattern(fits: Fits) -> Doubles:
-    """Return the weekly pattern (B, 7) from Monday to Sunday in units of y; NaN without one."""
+    """Return the weekly pattern (B, 7) from Monday to Sunday; NaN without one.
+
+    In units of y; a multiplicative one in shares of the trend.
+    """
     monday = 4 * DAY  # 1970-01-01 was a Thursday
     week = np.full((len(fits.k), 7), np.nan)
     for pattern, chosen in fits.groups():
@@ -153,11 +168,16 @@ def _blocks(pattern: tuple[Seasonality, ...]) -> list[tuple[Seasonality, slice]]
 def _one_block(fits: Fits, rows: Histories, seasonality: Seasonality, place: tuple[Integers, slice]) -> Doubles:
     """Return one pattern's curve at the rows of the series chosen."""
     chosen, columns = place
+    seasonality = replace(seasonality, condition="")  # the curve where it is met
     parameters = Parameters.of(fits)
-    parameters = Parameters(*(np.ascontiguousarray(part[chosen]) for part in parameters))
+    multiplicative = parameters.multiplicative
+    arrays = {name: part[chosen] for name, part in parameters._asdict().items() if name != "multiplicative"}
+    parameters = Parameters(**arrays, multiplicative=False)
+    if multiplicative:
+        parameters = parameters._replace(scale=np.ones(len(chosen)))
     parameters = parameters._replace(beta=np.ascontiguousarray(parameters.beta[:, columns]))
     first, span = rows.times[rows.offsets[:-1]], np.zeros(len(chosen), np.int64)
-    design = make_design((seasonality,), first, span, np.zeros(len(chosen), np.int64), rows.regressors)
+    design = make_design((seasonality,), first, span, np.zeros(len(chosen), np.int64), rows)
     found = Curves(np.empty(len(rows.times)), np.empty(len(rows.times)))
     _curves_of((rows.times, rows.offsets), design, parameters, np.arange(len(chosen)), found)
     return found.seasonal

@@ -7,7 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from feature_extraction import events, publishing
-from feature_extraction.extract import Extraction, extract
+from feature_extraction.event_columns import RAW
+from feature_extraction.extract import extract
+from feature_extraction.feature_rows import Extraction
 from feature_extraction.publishing import Run
 from feature_extraction.schema import FeatureSchema
 from feature_extraction.settings import EventsSettings, FeaturesSettings, LabelsSettings, WindowSettings
@@ -65,7 +67,7 @@ def fates(spark, chosen: EventsSettings, window: WindowSettings = WINDOW) -> pd.
         f"string({events.TIME}) AS time",
         f"coalesce({events.REASON}, '') AS reason",
     ]
-    rows = validated.selectExpr(*columns, f"{events.RAW} AS raw").collect()
+    rows = validated.selectExpr(*columns, f"{RAW} AS raw").collect()
     frame = pd.DataFrame([row.asDict() for row in rows], columns=["entity", "time", "reason", "raw"])
     assert frame["raw"].notna().all()
     return frame.sort_values("raw", ignore_index=True)

@@ -89,6 +89,14 @@ CHANGEPOINTS = ("changepoint_count", "changepoint_gap_mean", "changepoint_gap_st
 TRENDS = ("trend_slope", "trend_slope_change", "trend_last", "trend_change", "weekly_amplitude", "weekly_peak_day")
 
 
+def slope(fit, rate, step):
+    """Slope of the trend at a step, metric per step; of a logistic one g it is rate g (1 - g / cap) per history."""
+    if math.isnan(fit["cap"]):
+        return rate * fit["y_scale"] / fit["span"]
+    level = fit["trend"][step]
+    return rate * level * (1 - level / fit["cap"]) / fit["span"]
+
+
 def changepoints(fit, num_steps):
     if fit is None:
         return dict.fromkeys(CHANGEPOINTS, NAN)
@@ -102,7 +110,7 @@ def changepoints(fit, num_steps):
         "changepoint_count": len(places),
         "changepoint_gap_mean": mean(gaps),
         "changepoint_gap_std": deviation(gaps),
-        "break_size": size * fit["y_scale"] / fit["span"],
+        "break_size": slope(fit, size, round(place)) if size else 0.0,
         "break_age": num_steps - 1 - place,
     }
 
@@ -111,12 +119,13 @@ def trends(y, fit, recent):
     if fit is None:
         return dict.fromkeys(TRENDS, NAN)
     back = min(recent, len(y) - 1)
-    per_step = fit["y_scale"] / fit["span"]
-    late = [d for at, d in zip(fit["changepoint"], fit["delta"], strict=True) if at > len(y) - 1 - back]
+    places = list(zip(fit["changepoint"], fit["delta"], strict=True))
+    now = slope(fit, fit["k"] + math.fsum(d for _, d in places), -1)
+    before = slope(fit, fit["k"] + math.fsum(d for at, d in places if at <= len(y) - 1 - back), -1 - back)
     amplitude = max(fit["weekly"]) - min(fit["weekly"])
     return {
-        "trend_slope": (fit["k"] + math.fsum(fit["delta"])) * per_step,
-        "trend_slope_change": math.fsum(late) * per_step,
+        "trend_slope": now,
+        "trend_slope_change": now - before,
         "trend_last": fit["trend"][-1],
         "trend_change": ratio(fit["trend"][-1] - fit["trend"][-1 - back], deviation(seen(y))),
         "weekly_amplitude": amplitude,
@@ -126,7 +135,7 @@ def trends(y, fit, recent):
 
 def residuals(y, fit, recent, bound, last):
     names = ["residual_recent_mean", "outside_share", "below_share", *[f"residual_last_{i + 1}" for i in range(last)]]
-    if fit is None or fit["status"] != "fitted":
+    if fit is None or fit["status"] not in ("fitted", "fitted_by_prophet"):
         constant = fit is not None and fit["status"] == "constant"
         return dict.fromkeys(names, NAN) | {"residual_sigma": 0.0 if constant else NAN}
     left = [(x - t - s) / fit["sigma"] for x, t, s in zip(y, fit["trend"], fit["seasonal"], strict=True)]

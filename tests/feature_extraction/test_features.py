@@ -12,7 +12,7 @@ from feature_extraction.settings import FeaturesSettings
 from tests.feature_extraction import feature_references as reference
 
 SERIES, STEPS, CHANGEPOINTS = 32, 60, 6
-STATUSES = ("fitted", "fitted", "fitted", "too_short", "constant", "sigma_floor", "fitted", "failed")
+STATUSES = ("fitted", "fitted", "fitted", "too_short", "constant", "sigma_floor", "fitted_by_prophet", "failed")
 
 
 def random_series(generator):
@@ -35,8 +35,8 @@ def random_series(generator):
 def random_components(generator, values, first):
     """Fits as an engine gives them: NaN where it made none, fewer changepoints here and there."""
     shape = (SERIES, CHANGEPOINTS)
-    status = np.array([STATUSES[i % len(STATUSES)] for i in range(SERIES)], dtype="<U12")
-    made = np.isin(status, ["fitted", "constant", "sigma_floor"])
+    status = np.array([STATUSES[i % len(STATUSES)] for i in range(SERIES)], dtype="<U17")
+    made = ~np.isin(status, ["too_short", "failed"])
     span = (STEPS - 1.0 - first).clip(1)
     place = first[:, None] + span[:, None] * np.linspace(0.1, 0.8, CHANGEPOINTS)
     delta = generator.normal(0, 0.1, shape) * (generator.random(shape) < 0.6)
@@ -45,6 +45,7 @@ def random_components(generator, values, first):
     before = np.arange(STEPS) < first[:, None]
     weekly = generator.normal(size=(SERIES, 7))
     weekly[8] = 0.0
+    logistic = np.arange(SERIES) % 5 == 2
 
     def of_made(array, also=True):
         return np.where((made & np.array(also).T).T if array.ndim == 1 else made[:, None] & also, array, np.nan)
@@ -61,6 +62,7 @@ def random_components(generator, values, first):
         trend=of_made(generator.normal(3, 1, (SERIES, STEPS)), ~before),
         seasonal=of_made(generator.normal(0, 1, (SERIES, STEPS)), ~before),
         weekly=of_made(weekly),
+        cap=of_made(generator.uniform(4, 9, SERIES), logistic),
     )
 
 
@@ -70,7 +72,7 @@ def fit_of(components, row):
         return None
     own = np.isfinite(components.delta[row])
     whole = {name: getattr(components, name)[row].tolist() for name in ("trend", "seasonal", "weekly")}
-    single = {name: float(getattr(components, name)[row]) for name in ("k", "m", "sigma", "y_scale", "span")}
+    single = {name: float(getattr(components, name)[row]) for name in ("k", "m", "sigma", "y_scale", "span", "cap")}
     return (
         whole
         | single
@@ -161,8 +163,11 @@ def test_without_changepoints_their_features_are_missing_or_none():
     bare = replace(components, delta=none, changepoint=none)
     found = feature_columns(values, first, bare, FeaturesSettings(last_residuals=3))
     fitted = np.isfinite(components.k)
-    for name in ("changepoint_count", "break_size", "trend_slope_change"):
+    for name in ("changepoint_count", "break_size"):
         np.testing.assert_array_equal(found[name][fitted], 0.0)
+    np.testing.assert_array_equal(found["trend_slope_change"][fitted & np.isnan(components.cap)], 0.0)
     for name in ("growth_mean", "growth_std", "delta_mean", "changepoint_gap_mean", "break_age"):
         assert np.isnan(found[name]).all()
-    np.testing.assert_allclose(found["trend_slope"], components.k * components.y_scale / components.span, rtol=1e-6)
+    linear = np.isnan(components.cap)
+    slope = (components.k * components.y_scale / components.span)[linear]
+    np.testing.assert_allclose(found["trend_slope"][linear], slope, rtol=1e-6)

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from feature_extraction import events
-from feature_extraction.components import CONSTANT, FAILED, FITTED, TOO_SHORT, Calendar
-from feature_extraction.extract import Extraction, accepted_steps, feature_rows
+from feature_extraction.components import CONSTANT, FAILED, FITTED, TOO_SHORT
+from feature_extraction.extract import series_of
+from feature_extraction.feature_rows import Extraction, feature_rows
 from feature_extraction.schema import ENTITY
-from feature_extraction.series import STEP, SeriesBatch
 from feature_extraction.settings import EventsSettings, FeaturesSettings, LabelsSettings, WindowSettings
 from inference.stories import sentence, tell, unfitted
 
@@ -59,12 +59,12 @@ def told(local_spark, events_url):
 
 
 @pytest.fixture(scope="module")
-def steps(local_spark, events_url):
-    """What extraction makes features of: the steps of every entity."""
+def batch(local_spark, events_url):
+    """What extraction makes features of: the series of every entity."""
     local_spark.conf.set("spark.sql.session.timeZone", "UTC")
     made = job(events_url)
     validated = events.validate(events.read(local_spark, made.events), made.events, made.window)
-    return accepted_steps(validated, made).toPandas().sort_values([ENTITY, STEP], ignore_index=True)
+    return series_of(validated, made)
 
 
 @pytest.mark.spark
@@ -74,8 +74,7 @@ def test_the_order_asked_for_is_kept(told):
 
 
 @pytest.mark.spark
-def test_series_are_those_of_the_extraction(told, steps):
-    batch = SeriesBatch.of(steps, Calendar.of(job().window), job().events)
+def test_series_are_those_of_the_extraction(told, batch):
     for story in told:
         row, first = batch.entities.tolist().index(story.entity_id), batch.first
         for metric in story.metrics:
@@ -96,8 +95,8 @@ def test_series_are_the_sums_of_the_log(told):
 
 
 @pytest.mark.spark
-def test_curves_are_those_that_the_features_say(told, steps):
-    features = feature_rows(steps, job()).set_index(ENTITY)
+def test_curves_are_those_that_the_features_say(told, batch):
+    features = pd.DataFrame(feature_rows(batch, job())).set_index(ENTITY)
     for story in told[1:]:
         row = features.loc[story.entity_id]
         amount = story.metrics[0]

@@ -132,15 +132,16 @@ def varied(number, seed=0):
     return cases
 
 
-def prophet_fit(case, **arguments):
-    """Fit a case by the library; return the fitted Prophet and Stan's log density."""
+def prophet_fit(case, settings=None, **arguments):
+    """Fit a case by the library, with its own settings or others; return the fitted Prophet and Stan's log density."""
     from prophet import Prophet
 
     logging.getLogger("prophet").setLevel(logging.CRITICAL)
     logging.getLogger("cmdstanpy").disabled = True
-    settings = MODELS[case.model]
+    settings = settings or MODELS[case.model]
     model = Prophet(
         growth=settings.growth,
+        seasonality_mode=settings.seasonality_mode,
         n_changepoints=settings.n_changepoints,
         changepoint_range=settings.changepoint_range,
         changepoint_prior_scale=settings.changepoint_prior_scale,

@@ -11,7 +11,7 @@ import pytest
 
 from feature_extraction.prophet_map import certificate, solve
 from feature_extraction.prophet_map.convert import to_prophet
-from feature_extraction.prophet_map.problem import CONVERGED, Histories, ModelSettings
+from feature_extraction.prophet_map.problem import CONVERGED, Histories, ModelSettings, Regressor
 
 reference = runpy.run_path(str(Path(__file__).with_name("make_reference.py")))
 
@@ -49,7 +49,8 @@ def test_regressors_and_holidays_are_prophets():
     model.add_regressor("weather", prior_scale=2.0, standardize=False)
     model.fit(pd.DataFrame({"ds": days, "y": values, "weather": columns[:, 1]}), sig_figs=17)
     histories = Histories.of(case.seconds, values, [0, rows], columns)
-    fits = solve.fit(histories, ModelSettings(regressor_prior_scales=(10.0, 2.0)))
+    regressors = (Regressor("fair"), Regressor("weather", 2.0, standardize=False))
+    fits = solve.fit(histories, ModelSettings(regressors=regressors))
     found = {name: model.params[name] for name in ("delta", "beta")}
     found |= {ours: model.params[name][0] for ours, name in (("k", "k"), ("m", "m"), ("sigma", "sigma_obs"))}
     theirs = dataclasses.replace(fits, **found)

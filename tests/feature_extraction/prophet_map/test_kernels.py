@@ -23,7 +23,7 @@ WEEK = Seasonality("weekly", 7.0, 3)
 
 def design_of(histories):
     found = summarize(histories)
-    return make_design((WEEK,), found.start, found.span, found.grid, histories.regressors)
+    return make_design((WEEK,), found.start, found.span, found.grid, histories)
 
 
 def gram_of(histories):

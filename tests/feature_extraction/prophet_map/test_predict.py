@@ -10,7 +10,7 @@ from feature_extraction.prophet_map import solve
 from feature_extraction.prophet_map.convert import to_prophet
 from feature_extraction.prophet_map.intervals import forecast
 from feature_extraction.prophet_map.predict import curves, weekly_pattern
-from feature_extraction.prophet_map.problem import Histories, ModelSettings, Seasonality
+from feature_extraction.prophet_map.problem import Histories, ModelSettings, Regressor, Seasonality
 
 HORIZON = 30
 CUSTOM = ModelSettings(seasonalities=(Seasonality("monthly", 30.5, 4, 2.0),), weekly_seasonality=2)
@@ -102,10 +102,10 @@ def test_a_regressor_is_one_more_column():
     days = np.datetime64("2021-03-01") + np.arange(180)
     extra = np.column_stack([holiday, generator.normal(size=180)])
     rows = Histories.of(days, values[0], [0, 180], extra)
-    fits = solve.fit(rows, ModelSettings(regressor_prior_scales=(10.0, 10.0)))
+    fits = solve.fit(rows, ModelSettings(regressors=(Regressor("holiday"), Regressor("noise", standardize=False))))
     assert abs(fits.beta[0, 6] * fits.y_scale[0] - 9) < 0.2
     assert abs(fits.beta[0, 7] * fits.y_scale[0]) < 0.1
-    with pytest.raises(ValueError, match="future of the regressors"):
+    with pytest.raises(ValueError, match="future of the regressors has shape"):
         forecast(fits, rows, 3)
     with pytest.raises(ValueError, match="give one for each"):
         solve.fit(rows)

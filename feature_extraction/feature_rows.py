@@ -1,0 +1,82 @@
+"""What a Spark task does with its partition: events of whole entities in, feature rows out; it knows no Spark."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from feature_extraction import definitions, prophet_library, publishing
+from feature_extraction.components import Calendar, Engine
+from feature_extraction.features import feature_columns
+from feature_extraction.prophet_map import engine
+from feature_extraction.schema import ENTITY, FIT_STATUS
+from feature_extraction.series import SeriesBatch, series_batches
+from feature_extraction.settings import EventsSettings, FeaturesSettings, LabelsSettings, WindowSettings
+
+ENGINES: dict[str, Engine] = {"map": engine.fit, "prophet": prophet_library.fit}
+NUM_EVENTS = "num_events"
+# Cells (entity, step) laid out at once: some 30 arrays of this size are alive while features are made.
+CELLS_PER_BATCH = 400_000
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Everything the job is told: the run file's `[events]`, `[window]`, `[labels]` and `[features]`."""
+
+    events: EventsSettings
+    window: WindowSettings
+    labels: LabelsSettings
+    features: FeaturesSettings
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metric names in the run file's order."""
+        return tuple(self.events.metrics)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Feature columns in table order."""
+        return definitions.columns(self.metrics, self.features.last_residuals)
+
+    def fingerprint(self) -> str:
+        """Identity of the work: the settings, the input files and the code."""
+        urls = [self.events.url, self.labels.url, self.labels.holdout_url]
+        inputs = [publishing.input_identity(url) for url in urls if url]
+        sections = (self.events, self.window, self.labels, self.features)
+        return publishing.fingerprint([section.model_dump(mode="json") for section in sections], inputs)
+
+
+def partition_features(job: Extraction) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Return the function that turns a partition's events, as `events_of` gives them, into feature rows."""
+
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        calendar = Calendar.of(job.window)
+        most = CELLS_PER_BATCH // calendar.num_steps
+        for batch in series_batches(batches, calendar, job.events, most):
+            yield _record_batch(feature_rows(batch, job))
+
+    return run
+
+
+def feature_rows(batch: SeriesBatch, job: Extraction) -> dict[str, NDArray[Any]]:
+    """Turn the series of B entities into their feature rows, as columns (B,)."""
+    calendar = Calendar.of(job.window)
+    columns: dict[str, NDArray[Any]] = {ENTITY: batch.entities, NUM_EVENTS: batch.num_events}
+    features: dict[str, NDArray[np.float32]] = {}
+    for metric, values in batch.values.items():
+        components = ENGINES[job.features.engine](values, calendar, job.features.of_metric(metric))
+        columns[definitions.column(metric, FIT_STATUS)] = components.status
+        made = feature_columns(values, batch.first, components, job.features)
+        features |= {definitions.column(metric, name): column for name, column in made.items()}
+    return columns | features
+
+
+def _record_batch(columns: dict[str, NDArray[Any]]) -> pa.RecordBatch:
+    """Return columns as Spark reads them, with null for NaN."""
+    text = {name: column.astype(object) if column.dtype.kind == "U" else column for name, column in columns.items()}
+    return pa.RecordBatch.from_arrays(
+        [pa.array(column, from_pandas=True) for column in text.values()], names=list(text)
+    )
