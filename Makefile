@@ -2,15 +2,22 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+PINS := constraints.txt
+# The other Spark that is promised, that of EMR 7, in an environment of its own.
+SPARK35 := 3.5.9
+VENV35 := .venv-spark35
 SOURCES := feature_extraction training inference jobs
 
-.PHONY: demo test check bench zip clean
+.PHONY: demo test test-spark35 check bench zip clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/python -m jobs.demo $(ARGS)
 
 test: check
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-spark35: $(VENV35)/.dev-$(SPARK35)
+	@$(VENV35)/bin/python -m pytest -m spark $(ARGS)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
@@ -23,7 +30,7 @@ zip:
 	@git archive --format=zip -o scarce.zip HEAD $(SOURCES)
 
 clean:
-	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis scarce.zip build *.egg-info
+	rm -rf $(VENV) $(VENV35) out .pytest_cache .mypy_cache .ruff_cache .hypothesis scarce.zip build *.egg-info
 
 # A stamp a set of packages: made again only when the pins change.
 $(VENV)/.demo: pyproject.toml constraints.txt | java
@@ -32,11 +39,17 @@ $(VENV)/.demo: pyproject.toml constraints.txt | java
 $(VENV)/.dev: pyproject.toml constraints.txt | java
 	@$(MAKE) --no-print-directory install EXTRAS=spark,keras,demo,dev STAMP=$@
 
+# The same pins, but for Spark's.
+$(VENV35)/.dev-$(SPARK35): pyproject.toml constraints.txt | java
+	@mkdir -p $(VENV35)
+	@{ grep -v '^pyspark==' constraints.txt; echo 'pyspark==$(SPARK35)'; } > $(VENV35)/constraints.txt
+	@$(MAKE) --no-print-directory install VENV=$(VENV35) PINS=$(VENV35)/constraints.txt EXTRAS=spark,keras,demo,dev STAMP=$@
+
 .PHONY: install java
 install:
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing $(EXTRAS) into $(VENV): two minutes, once"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c $(PINS) -e ".[$(EXTRAS)]"
 	@touch $(STAMP)
 
 java:
