@@ -7,6 +7,7 @@ list of trusted types.
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,18 +15,32 @@ from importlib.metadata import version
 from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 import safetensors.numpy
 import skops.io
 from numpy.typing import NDArray
+from pyarrow import parquet
 
 from feature_extraction import storage
 from feature_extraction.schema import FeatureSchema, SchemaMismatch
 from training.trainer import Artifact, Floats, load_class
 
 MANIFEST = "manifest.json"
+HISTORY = "history.parquet"
 FORMAT = 1
 ARTIFACTS = {
-    "scarcegan": "training.dense_network:DenseNetworkArtifact",
+    **dict.fromkeys(
+        (
+            "scarcegan",
+            "scarcegan_no_bad_generator",
+            "scarcegan_no_leeway",
+            "leeway_mlp",
+            "mlp",
+            "ssgan",
+        ),
+        "training.dense_network:DenseNetworkArtifact",
+    ),
+    "aae": "training.keras.aae_artifact:AAEArtifact",
     "logistic_regression": "training.baselines:LogisticRegressionArtifact",
     "gradient_boosting": "training.baselines:GradientBoostingArtifact",
 }
@@ -49,7 +64,7 @@ class Manifest:
         rare: the class whose probability is the score.
         rows: labelled rows by class and `unlabeled` rows that were read.
         metrics: measures on rows that were held out.
-        history: a few numbers on how the training went.
+        history: how the training went: single facts, and under `step` and beside it what each look noted.
         seed: the seed.
         versions: versions of the packages that made it.
     """
@@ -95,10 +110,24 @@ def check_width(features: Floats, schema: FeatureSchema) -> None:
 
 
 def save_files(url: str, manifest: Manifest, files: Mapping[str, bytes]) -> None:
-    """Write files to a folder and, last, the manifest: a folder that has one is whole."""
+    """Write files to a folder and, last, the manifest: a folder that has one is whole.
+
+    What was noted at each look at the training goes into `history.parquet` as well.
+    """
+    files = {**files, **_history_file(manifest.history)}
     for name, data in files.items():
         storage.write_bytes(storage.join(url, name), data)
     storage.write_bytes(storage.join(url, MANIFEST), manifest.to_json(files).encode())
+
+
+def _history_file(history: Mapping[str, Any]) -> dict[str, bytes]:
+    looks = {name: values for name, values in history.items() if isinstance(values, list)}
+    looks = {name: values for name, values in looks.items() if len(values) == len(history.get("step", ()))}
+    if not looks:
+        return {}
+    buffer = io.BytesIO()
+    parquet.write_table(pa.table(looks), buffer)
+    return {HISTORY: buffer.getvalue()}
 
 
 def load(url: str) -> Artifact:

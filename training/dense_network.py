@@ -39,7 +39,7 @@ class DenseNetwork:
 
     def logits(self, inputs: Floats) -> Floats:
         """Return logits (rows, classes)."""
-        return self._forward(inputs)[-1]
+        return self.forward(inputs)[-1]
 
     def log_odds(self, inputs: Floats, code: int) -> Floats:
         """Return log p - log(1 - p) of one class, (rows,)."""
@@ -48,11 +48,20 @@ class DenseNetwork:
 
     def gradient(self, inputs: Floats, code: int) -> Floats:
         """Return the gradient of that class's log-odds with respect to the inputs, (rows, inputs)."""
-        layers = self._forward(inputs)
+        layers = self.forward(inputs)
         others = layers[-1].copy()
         others[:, code] = -np.inf
         upstream = -np.exp(others - _log_sum_exp(others)[:, None])
         upstream[:, code] = 1.0
+        return self.pull_back(layers, upstream)
+
+    def pull_back(self, layers: list[Floats], upstream: Floats) -> Floats:
+        """Bring a gradient with respect to the logits back to the inputs, (rows, inputs).
+
+        Args:
+            layers: what `forward` gave for these rows.
+            upstream: gradient of something with respect to the logits, (rows, classes).
+        """
         for depth in range(len(self.kernels) - 1, -1, -1):
             upstream = upstream @ self.kernels[depth].T
             if depth:
@@ -98,7 +107,7 @@ class DenseNetwork:
         kernels = tuple(arrays[f"{prefix}kernel{depth}"] for depth in depths)
         return cls(kernels, tuple(arrays[f"{prefix}bias{depth}"] for depth in depths))
 
-    def _forward(self, inputs: Floats) -> list[Floats]:
+    def forward(self, inputs: Floats) -> list[Floats]:
         """Return the inputs, each hidden layer after its LeakyReLU, and the logits."""
         layers = [np.asarray(inputs, dtype=np.float32)]
         for depth, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
@@ -146,6 +155,20 @@ class DenseNetworkArtifact:
         for first in range(0, len(features), ROWS_AT_ONCE):
             inputs = self.scaler.transform(features[first : first + ROWS_AT_ONCE])
             parts.append(np.mean([softmax(member.logits(inputs)) for member in self.members], axis=0))
+        return np.concatenate(parts).astype(np.float32)
+
+    def uncertainty(self, features: Floats) -> Floats:
+        """Return the standard deviation over the members of the rare class's probability, (rows,).
+
+        It tells how far the members disagree, between 0 and 0.5, not how far all of them may be wrong; a single
+        member gives 0.
+        """
+        check_width(features, self.schema)
+        code = self.classes.index(self.rare)
+        parts = [np.empty(0, dtype=np.float32)]
+        for first in range(0, len(features), ROWS_AT_ONCE):
+            inputs = self.scaler.transform(features[first : first + ROWS_AT_ONCE])
+            parts.append(np.std([softmax(member.logits(inputs))[:, code] for member in self.members], axis=0))
         return np.concatenate(parts).astype(np.float32)
 
     def contributions(self, features: Floats) -> Floats:

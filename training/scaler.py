@@ -18,6 +18,7 @@ Doubles = NDArray[np.float64]
 
 CLIP = 4.0
 NORMAL_IQR = 1.349  # interquartile range of a standard normal
+LINEAR_UNIT = 1e9  # against which an input of a few units is so small that the logarithm does not bend it
 CONSTANT = 1e-6  # a spread below this share of the level is float32 rounding, not signal
 
 
@@ -67,6 +68,12 @@ class Scaler:
             spread=tuple(np.where(varies, spread, 0.0).tolist()),
             indicators=tuple(np.flatnonzero(missing.any(axis=0)).tolist()),
         )
+
+    @classmethod
+    def unchanged(cls, num_features: int) -> "Scaler":
+        """Leave features as they are, but for clipping to +-4 and 0 for a missing value: they were scaled before."""
+        same = (0.0,) * num_features
+        return cls(same, (LINEAR_UNIT,) * num_features, same, (1 / LINEAR_UNIT,) * num_features, ())
 
     @property
     def num_features(self) -> int:

@@ -6,7 +6,7 @@ one lives as text, so that listing the settings of all of them imports no deep-l
 
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,15 @@ class Reader(Protocol):
         ...
 
 
+@runtime_checkable
+class RatesLabels(Protocol):
+    """What a reader may also be: one that knows how far each label is to be trusted."""
+
+    def confidences(self) -> Floats:
+        """Return the confidence in each labelled row's label, (rows,) in [0, 1], in the order of `labeled`."""
+        ...
+
+
 class Artifact(Protocol):
     """What a trainer learned: raw rows in, numpy out; no framework's tensor crosses this line."""
 
@@ -72,6 +81,12 @@ class Trainer(Protocol):
 
 TRAINERS = {
     "scarcegan": "training.keras.scarcegan:ScarceGAN",
+    "scarcegan_no_bad_generator": "training.keras.scarcegan:NoBadGenerator",
+    "scarcegan_no_leeway": "training.keras.scarcegan:NoLeeway",
+    "ssgan": "training.keras.ssgan:SSGAN",
+    "leeway_mlp": "training.keras.scarcegan:LeewayMLP",
+    "mlp": "training.keras.scarcegan:MLP",
+    "aae": "training.keras.aae:AAE",
     "logistic_regression": "training.baselines:LogisticRegression",
     "gradient_boosting": "training.baselines:GradientBoosting",
 }

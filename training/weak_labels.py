@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from feature_extraction.schema import FEATURE_SEPARATOR, FeatureSchema
-from training.trainer import Floats, Labels
+from training.trainer import Floats, Labels, RatesLabels, Reader
 
 ACTIVITY_FEATURES = ("active_share", "level", "active_days", "count", "n")
 LEVEL_NAMES = {2: ("low", "high"), 3: ("low", "mid", "high")}
@@ -110,6 +110,31 @@ def weak_negatives(
         )
     codes = np.where(regular, merged, len(classes) - 1).astype(np.int8)
     return WeakLabels(codes, classes, schema.rare, name, tuple(float(edge) for edge in edges))
+
+
+def label_confidences(reader: Reader, rows: int) -> Floats:
+    """Return how far each of the `rows` labels is to be trusted, 1 throughout where the reader does not say."""
+    if not isinstance(reader, RatesLabels):
+        return np.ones(rows, dtype=np.float32)
+    found = np.asarray(reader.confidences(), dtype=np.float32)
+    if found.shape != (rows,) or not ((found >= 0) & (found <= 1)).all():
+        raise ValueError(
+            f"found label confidences of shape {found.shape}, from {found.min(initial=np.inf)} to "
+            f"{found.max(initial=-np.inf)}; give one between 0 and 1 for each of the {rows} labelled rows"
+        )
+    return found
+
+
+def trusted_targets(targets: Floats, confidences: Floats, *, unknown: bool) -> Floats:
+    """Weigh soft targets (rows, classes) by the confidence in each label.
+
+    With `unknown` as the last class it takes what is lost, so that a label of confidence c has the leeway
+    1 - (1 - leeway) c; without it the row weighs less.
+    """
+    trusted = targets * confidences[:, None]
+    if unknown:
+        trusted[:, -1] += 1 - confidences
+    return trusted.astype(np.float32)
 
 
 def warn_if_unknown_is_inert(classes: tuple[str, ...], rare: str, leeway: Mapping[str, float]) -> bool:

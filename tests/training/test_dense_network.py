@@ -5,7 +5,10 @@ import os
 import numpy as np
 import pytest
 
-from training.dense_network import DenseNetwork, softmax
+from feature_extraction.schema import FeatureSchema
+from training.artifact import Manifest
+from training.dense_network import DenseNetwork, DenseNetworkArtifact, softmax
+from training.scaler import Scaler
 
 INPUTS, CLASSES, RARE = 12, 5, 3
 
@@ -79,17 +82,36 @@ def test_arrays_come_back(network, rows):
 def test_equal_to_keras_forward_and_backward(rows):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     tf = pytest.importorskip("tensorflow")
-    from training.keras import networks
+    from training.keras import stacked
 
-    trunk = networks.trunk(INPUTS, (15, 21, 8), seed=1)
-    head = networks.head(8, CLASSES + 1, seed=2)
-    for variable in trunk.variables + head.variables:  # biases begin at zero, which would test nothing
-        variable.assign(variable + 0.1 * np.random.default_rng(3).normal(size=variable.shape))
-    network = networks.as_dense_network([trunk, head], CLASSES)
+    trunk = stacked.stack((INPUTS, 15, 21, 8), [1], salt=0, bent=True)
+    head = stacked.stack((8, CLASSES + 1), [1], salt=1)
+    for part in (trunk, head):  # biases begin at zero, which would test nothing
+        part.weights.assign(part.weights + 0.1 * np.random.default_rng(3).normal(size=part.weights.shape))
+    (network,) = stacked.as_dense_networks([trunk, head], CLASSES)
     inputs = tf.constant(rows)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        probabilities = tf.nn.softmax(head(trunk(inputs))[:, :CLASSES])
+        probabilities = tf.nn.softmax(head(trunk(inputs[None]))[0, :, :CLASSES])
         log_odds = tf.math.log(probabilities[:, RARE]) - tf.math.log(1 - probabilities[:, RARE])
     np.testing.assert_allclose(softmax(network.logits(rows)), probabilities, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(network.gradient(rows, RARE), tape.gradient(log_odds, inputs), rtol=1e-3, atol=1e-5)
+
+
+def ensemble(*members):
+    schema = FeatureSchema(tuple(f"m__f{number}" for number in range(INPUTS)))
+    classes = tuple(f"class {number}" for number in range(CLASSES))
+    manifest = Manifest("scarcegan", {}, schema, classes, classes[RARE], {}, {}, 0)
+    scaler = Scaler.fit(np.random.default_rng(1).normal(size=(40, INPUTS)).astype(np.float32))
+    return DenseNetworkArtifact(manifest, scaler, members, np.zeros(INPUTS, dtype=np.float32))
+
+
+def test_uncertainty_is_the_spread_of_the_members(rows):
+    members = [random_network(seed, INPUTS, 8, CLASSES) for seed in range(3)]
+    scores = [ensemble(member).predict(rows)[:, RARE] for member in members]
+    together = ensemble(*members)
+    np.testing.assert_allclose(together.uncertainty(rows), np.std(scores, axis=0), atol=1e-6)
+    np.testing.assert_allclose(together.predict(rows)[:, RARE], np.mean(scores, axis=0), atol=1e-6)
+    assert together.uncertainty(rows).dtype == np.float32
+    assert together.uncertainty(rows[:0]).shape == (0,)
+    assert (ensemble(members[0]).uncertainty(rows) == 0).all()

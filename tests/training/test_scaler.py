@@ -101,3 +101,9 @@ def test_order_is_kept(first, second):
     low, high = sorted([first, second])
     inputs = CAUCHY.transform(np.array([[low], [high]], dtype=np.float32))
     assert inputs[0, 0] <= inputs[1, 0]
+
+
+def test_unchanged_leaves_features_as_they_are():
+    rows = np.array([[0.0, 1.0], [0.25, -3.0], [np.nan, 9.0]], np.float32)
+    expected = [[0, 1], [0.25, -3], [0, CLIP]]
+    np.testing.assert_allclose(Scaler.unchanged(2).transform(rows), expected, rtol=1e-6)

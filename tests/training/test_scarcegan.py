@@ -1,22 +1,20 @@
-"""ScarceGAN: each loss by hand, who moves whom, the optimum under leeway, determinism, and going on after a kill."""
+"""ScarceGAN and its ablations as a user meets them: settings, warnings, records, and going on after a kill."""
 
+import json
 import logging
 
 import numpy as np
+import pyarrow as pa
 import pytest
-import tensorflow as tf
-from scipy.special import log_softmax, softmax
-from scipy.stats import norm
+from pyarrow import parquet
+from pydantic import ValidationError
 
 from feature_extraction.schema import UNLABELED, FeatureSchema
-from training.keras import scarcegan_losses as losses
-from training.keras.scarcegan import ScarceGAN
-from training.keras.scarcegan_members import TrainingDiverged
-from training.keras.scarcegan_steps import Batches, Players
-from training.reader import ArrayReader
-from training.settings import ScarceGANSettings
+from training.keras import course
+from training.keras.players import TrainingDiverged
+from training.keras.scarcegan import MLP, LeewayMLP, NoBadGenerator, NoLeeway, ScarceGAN
+from training.reader import ArrayReader, FeatureReader
 
-LOGITS = np.random.default_rng(0).normal(size=(16, 6)).astype(np.float32) * 2  # 4 known classes, unknown, fake
 SCHEMA = FeatureSchema(("m__active_share", "m__slope", "m__gap"), ("regular", "rare"), "rare")
 TINY = {"members": 2, "steps": 60, "evaluate_every": 20, "supervised_rate": 5e-3}
 
@@ -28,119 +26,6 @@ def table(labeled=80, seed=0):
     labels[:labeled] = np.arange(labeled) % 4 == 0
     features[labels == 1, 1] += 3
     return ArrayReader(features, labels, SCHEMA)
-
-
-def test_leeway_targets_leave_a_share_of_each_negative_to_unknown():
-    targets = losses.leeway_targets(np.array([0.3, 0.2, 0.0]))
-    np.testing.assert_allclose(targets, [[0.7, 0, 0, 0.3], [0, 0.8, 0, 0.2], [0, 0, 1, 0]], rtol=1e-6)
-
-
-def test_supervised_is_soft_cross_entropy_without_fake():
-    targets = losses.leeway_targets(np.array([0.3, 0.3, 0.3, 0.0]))[np.arange(16) % 4]
-    expected = -(targets * log_softmax(LOGITS[:, :5], axis=1)).sum(axis=1).mean()
-    assert losses.supervised(LOGITS, targets).numpy() == pytest.approx(expected, rel=1e-5)
-    other_fake = LOGITS + np.eye(6, dtype=np.float32)[5] * 7
-    assert losses.supervised(other_fake, targets).numpy() == pytest.approx(expected, rel=1e-5)
-
-
-def test_real_and_fake_are_the_logs_of_the_last_probability():
-    fake = softmax(LOGITS, axis=1)[:, 5]
-    assert losses.real(LOGITS).numpy() == pytest.approx(-np.log(1 - fake).mean(), rel=1e-5)
-    assert losses.fake(LOGITS).numpy() == pytest.approx(-np.log(fake).mean(), rel=1e-5)
-
-
-def test_known_share_is_the_divergence_of_the_batch_mean():
-    known = 1 - softmax(LOGITS[:, :5], axis=1)[:, 4].mean()
-    expected = 0.9 * np.log(0.9 / known) + 0.1 * np.log(0.1 / (1 - known))
-    assert losses.known_share(LOGITS, 0.9).numpy() == pytest.approx(expected, rel=1e-4)
-    assert losses.known_share(LOGITS, known).numpy() == pytest.approx(0, abs=1e-5)
-    assert losses.known_share(LOGITS, 1.0).numpy() == pytest.approx(-np.log(known), rel=1e-4)
-
-
-def test_feature_matching_is_the_squared_distance_of_means():
-    fake, unlabeled = LOGITS[:, :3], LOGITS[:10, 3:]
-    expected = ((fake.mean(axis=0) - unlabeled.mean(axis=0)) ** 2).sum()
-    assert losses.feature_matching(fake, unlabeled).numpy() == pytest.approx(expected, rel=1e-5)
-
-
-def test_pull_away_is_1_for_collapsed_and_an_eighth_for_random_features():
-    direction = np.arange(1, 9, dtype=np.float32)
-    collapsed = direction * np.random.default_rng(0).uniform(0.1, 9, size=(32, 1)).astype(np.float32)
-    assert losses.pull_away(collapsed).numpy() == pytest.approx(1, abs=1e-4)
-    spread = np.random.default_rng(1).normal(size=(2000, 8)).astype(np.float32)
-    assert losses.pull_away(spread).numpy() == pytest.approx(1 / 8, abs=0.003)
-    assert losses.pull_away(np.eye(8, dtype=np.float32)).numpy() == pytest.approx(0, abs=1e-6)
-
-
-def test_low_density_counts_only_what_the_discriminator_is_sure_of():
-    confidence = softmax(LOGITS[:, :5], axis=1)[:, :4].max(axis=1)
-    expected = np.where(confidence > 0.5, np.log(confidence), 0).mean()
-    assert losses.low_density(LOGITS, 0.5).numpy() == pytest.approx(expected, rel=1e-4)
-    assert losses.low_density(LOGITS, 1.1).numpy() == 0
-
-
-@pytest.fixture
-def players():
-    return Players(ScarceGANSettings(), inputs=3, known=4, seed=5)
-
-
-def weights(*models):
-    return [np.array(variable) for model in models for variable in model.variables]
-
-
-def same(first, second):
-    return all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
-
-
-def test_generator_step_leaves_the_discriminator_bit_identical(players):
-    before, generator = weights(players.trunk, players.head), weights(players.generator)
-    players.step_generator(tf.ones((4, 10)) * tf.range(4.0)[:, None], tf.random.normal((4, 3), seed=1))
-    assert same(before, weights(players.trunk, players.head))
-    assert not same(generator, weights(players.generator))
-
-
-def test_discriminator_steps_leave_the_generator_bit_identical(players):
-    before, discriminator = weights(players.generator), weights(players.trunk, players.head)
-    rows = tf.random.normal((4, 3), seed=1)
-    players.step_unsupervised(rows, players.fakes(tf.ones((4, 10))))
-    after_unsupervised = weights(players.trunk, players.head)
-    players.step_supervised(rows, losses.leeway_targets(np.array([0.3, 0.3, 0.3, 0.0])))
-    assert same(before, weights(players.generator))
-    assert not same(discriminator, after_unsupervised)
-    assert not same(after_unsupervised, weights(players.trunk, players.head))
-
-
-def test_state_brings_players_back_bit_for_bit(players):
-    random = np.random.default_rng(0)
-    targets = losses.leeway_targets(np.array([0.3, 0.3, 0.3, 0.0]))[np.zeros((5, 8), dtype=int)]
-    labeled, unlabeled = random.normal(size=(2, 5, 8, 3)).astype(np.float32)
-    batches = Batches(labeled, targets, unlabeled)
-    players.run(batches, 0, seed=1)
-    state = players.state()
-    first = players.run(batches, 5, seed=1), players.state()
-    players.restore(state)
-    again = players.run(batches, 5, seed=1), players.state()
-    assert first[0] == again[0]
-    assert same(first[1].values(), again[1].values())
-
-
-def test_trained_head_reaches_the_optimum_under_leeway():
-    """Four normal densities on a line, drawn at their quantiles, so the posteriors pi_k(x) are known.
-
-    The supervised loss is least where class k gets (1 - leeway_k) pi_k and unknown sum_k leeway_k pi_k.
-    """
-    centers, rows = np.array([-1.5, 0.0, 1.0, 2.5]), 250
-    inputs = norm.ppf((np.arange(rows) + 0.5) / rows, loc=centers[:, None]).reshape(-1, 1).astype(np.float32)
-    targets = losses.leeway_targets(np.array([0.3, 0.3, 0.2, 0.0]))
-    players = Players(ScarceGANSettings(supervised_rate=0.003), inputs=1, known=4, seed=0)
-    step = tf.function(players.step_supervised)
-    for _ in range(3000):
-        step(tf.constant(inputs), tf.constant(np.repeat(targets, rows, axis=0)))
-    line = np.linspace(-2.5, 3.5, 25)[:, None]
-    posterior = norm.pdf(line, loc=centers)
-    expected = posterior / posterior.sum(axis=1, keepdims=True) @ targets
-    found = softmax(players.discriminator().logits(line.astype(np.float32)), axis=1)
-    np.testing.assert_allclose(found, expected, atol=0.02)
 
 
 def test_one_negative_class_at_the_default_leeway_is_warned_of(caplog):
@@ -171,7 +56,7 @@ def test_other_seeds_give_other_networks():
 
 
 def test_diverging_training_is_stopped_with_words():
-    with pytest.raises(TrainingDiverged, match="lower supervised_rate"):
+    with pytest.raises(TrainingDiverged, match="lower the learning rates"):
         ScarceGAN(**TINY | {"supervised_rate": 1e30}).fit(table())
 
 
@@ -194,30 +79,31 @@ class Killed(RuntimeError):
     """Stands for the end of the process."""
 
 
-class DyingReader(ArrayReader):
-    """A reader whose table is lost after some batches."""
+def killed_after(looks, monkeypatch):
+    """Let the next training die after it has written that many checkpoints."""
+    written = []
 
-    batches_left = 0
+    def save(*args):
+        course.__dict__["true_save"](*args)
+        written.append(1)
+        if len(written) == looks:
+            raise Killed
 
-    def unlabeled(self, rows, *, seed, start=0):
-        for batch in super().unlabeled(rows, seed=seed, start=start):
-            if rows == ScarceGANSettings().unlabeled_rows:
-                self.batches_left -= 1
-            if self.batches_left < 0:
-                raise Killed
-            yield batch
+    monkeypatch.setitem(course.__dict__, "true_save", course.save)
+    monkeypatch.setattr(course, "save", save)
 
 
-def test_killed_run_ends_with_the_same_scores(tmp_path, caplog):
-    reader, settings = table(), TINY | {"checkpoint": str(tmp_path)}
-    dying = DyingReader(reader.features, reader.labels, SCHEMA)
-    dying.batches_left = 45  # of 60; the last checkpoint is that of step 40
-    with pytest.raises(Killed):
-        ScarceGAN(**settings).fit(dying)
+@pytest.mark.parametrize("resident", [1000, 150], ids=["resident", "streamed"])
+def test_killed_run_ends_with_the_same_scores(resident, tmp_path, caplog, monkeypatch):
+    reader, settings = table(), TINY | {"checkpoint": str(tmp_path), "resident_rows": resident, "unlabeled_rows": 4}
+    with monkeypatch.context() as patch:
+        killed_after(2, patch)
+        with pytest.raises(Killed):
+            ScarceGAN(**settings).fit(reader)
     with caplog.at_level(logging.INFO):
         resumed = ScarceGAN(**settings).fit(reader)
     assert "goes on from step 40" in caplog.text
-    whole = ScarceGAN(**TINY).fit(reader)
+    whole = ScarceGAN(**settings | {"checkpoint": ""}).fit(reader)
     np.testing.assert_array_equal(resumed.predict(reader.features), whole.predict(reader.features))
     assert resumed.manifest == whole.manifest
     again = ScarceGAN(**settings).fit(reader)  # nothing is left to do
@@ -235,3 +121,103 @@ def test_checkpoint_of_another_run_is_ignored(tmp_path, caplog):
     np.testing.assert_array_equal(found.predict(table().features), fresh.predict(table().features))
     ScarceGAN(**settings, leeway=0.4).fit(table(seed=1))
     assert caplog.text.count("belongs to other settings or data") == 2
+    MLP(**settings, leeway=0.4).fit(table(seed=1))
+    assert caplog.text.count("belongs to other settings or data") == 3
+
+
+@pytest.mark.parametrize(
+    ("preset", "changed"),
+    [
+        (NoBadGenerator, {"generator": "adversarial"}),
+        (NoLeeway, {"leeway": 0.0}),
+        (LeewayMLP, {"generator": "none"}),
+        (MLP, {"generator": "none", "leeway": 0.0}),
+    ],
+)
+def test_ablations_change_one_thing_and_are_scarcegan_with_that_field(preset, changed):
+    assert preset().model_dump() == ScarceGAN().model_dump() | changed
+    reader = table()
+    one, other = preset(**TINY).fit(reader), ScarceGAN(**TINY | changed).fit(reader)
+    np.testing.assert_array_equal(one.predict(reader.features), other.predict(reader.features))
+
+
+@pytest.mark.parametrize("generator", ["bad", "adversarial", "none"])
+def test_as_published_learns_too(generator):
+    reader = table()
+    fitted = ScarceGAN(**TINY, mode="as_published", generator=generator).fit(reader)
+    assert fitted.manifest.metrics["average_precision"]["value"] > 0.5
+    assert fitted.classes[-1] == "unknown"
+
+
+def test_a_leak_is_for_the_published_mode_alone():
+    with pytest.raises(ValidationError, match="set mode = 'as_published'"):
+        ScarceGAN(trunk_leak=True)
+
+
+def test_one_fold_is_refused():
+    with pytest.raises(ValidationError, match="give 2 or more, or 0"):
+        ScarceGAN(folds=1)
+
+
+def test_without_folds_every_row_is_learned_from_and_the_last_network_kept(caplog):
+    reader = table()
+    with caplog.at_level(logging.INFO):
+        fitted = ScarceGAN(**TINY | {"folds": 0, "members": 1}).fit(reader)
+    assert fitted.manifest.history["best_step"] == 60
+    assert fitted.manifest.metrics == {"reason": "no row was held out (folds = 0)"}
+    assert "no rows are held out" in caplog.text
+    longer = ScarceGAN(**TINY | {"folds": 0, "members": 1, "steps": 61}).fit(reader)
+    assert not np.array_equal(longer.members[0].kernels[0], fitted.members[0].kernels[0])
+
+
+class Doubting(ArrayReader):
+    """A reader whose labels are trusted by so much."""
+
+    trust = 1.0
+
+    def confidences(self):
+        return np.full(len(self.labeled().labels), self.trust, dtype=np.float32)
+
+
+def test_confidence_in_labels_drives_the_leeway_of_single_rows():
+    reader = table()
+    plain = ScarceGAN(**TINY).fit(reader)
+    sure, unsure = (Doubting(reader.features, reader.labels, SCHEMA) for _ in range(2))
+    unsure.trust = 0.2
+    np.testing.assert_array_equal(ScarceGAN(**TINY).fit(sure).predict(reader.features), plain.predict(reader.features))
+    doubted = ScarceGAN(**TINY).fit(unsure).predict(reader.features)
+    assert doubted[:, -1].mean() > plain.predict(reader.features)[:, -1].mean() + 0.2
+
+
+def test_a_table_is_streamed_from_its_files_with_the_same_result_twice(tmp_path):
+    random = np.random.default_rng(0)
+    features, labels = random.normal(size=(6000, 3)).astype(np.float32), np.full(6000, UNLABELED, dtype=np.int8)
+    labels[:80] = np.arange(80) % 4 == 0
+    columns = {"entity_id": [f"entity {row}" for row in range(6000)], "label": labels}
+    columns |= {name: features[:, number] for number, name in enumerate(SCHEMA.names)}
+    parquet.write_table(pa.table(columns), tmp_path / "part-0.parquet", row_group_size=500)
+    (tmp_path / "schema.json").write_text(SCHEMA.to_json())
+    one, two = (
+        ScarceGAN(**TINY, resident_rows=2000).fit(FeatureReader(str(tmp_path), memory_limit_mb=0)) for _ in range(2)
+    )
+    np.testing.assert_array_equal(one.predict(features), two.predict(features))
+    chunks, chunk = 2000 // (20 * 32), 20 * 32
+    assert one.manifest.rows["unlabeled"] == (chunks + 2) * chunk
+
+
+def test_the_record_of_the_training_is_kept(tmp_path):
+    fitted = ScarceGAN(**TINY).fit(table())
+    fitted.save(str(tmp_path))
+    history = json.loads((tmp_path / "manifest.json").read_text())["history"]
+    found = parquet.read_table(tmp_path / "history.parquet").to_pydict()
+    assert found["step"] == history["step"] == [20, 40, 60]
+    assert history["best_step"] in found["step"]
+    losses = {"loss_supervised", "loss_unsupervised", "loss_generator", "validation_loss"}
+    measures = {"validation_average_precision", "unknown_share", "rare_to_unknown"}
+    recalls = {f"recall_{name}" for name in ("regular_low", "regular_mid", "regular_high", "rare")}
+    assert set(found) == {"step"} | losses | measures | recalls
+    best = found["step"].index(history["best_step"])
+    metrics = fitted.manifest.metrics
+    assert found["recall_rare"][best] == pytest.approx(metrics["class_recall"]["rare"], abs=1e-5)
+    assert found["rare_to_unknown"][best] == pytest.approx(metrics["rare_to_unknown"], abs=1e-5)
+    assert found["unknown_share"][best] == pytest.approx(metrics["unknown_share"], abs=1e-5)

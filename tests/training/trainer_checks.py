@@ -13,8 +13,15 @@ from training.artifact import load
 from training.reader import ArrayReader
 from training.trainer import TRAINERS, Artifact, Trainer, load_class
 
+TINY_GAN = {"members": 2, "steps": 150, "evaluate_every": 50, "supervised_rate": 5e-3}
 TINY_SETTINGS: dict[str, dict[str, Any]] = {
-    "scarcegan": {"members": 2, "steps": 150, "evaluate_every": 50, "supervised_rate": 5e-3},
+    "scarcegan": TINY_GAN,
+    "scarcegan_no_bad_generator": TINY_GAN,
+    "scarcegan_no_leeway": TINY_GAN,
+    "ssgan": TINY_GAN,
+    "leeway_mlp": TINY_GAN,
+    "mlp": TINY_GAN,
+    "aae": {"members": 2, "steps": 500, "evaluate_every": 250, "latent_dim": 2},
     "logistic_regression": {},
     "gradient_boosting": {"trees": 20, "bins": 255},
 }
@@ -24,6 +31,10 @@ SCHEMA = FeatureSchema(
     rare="rare",
 )
 RARE, REGULAR, HIDDEN = 30, 170, 400
+# Share of rare rows among the first RARE. The autoencoder learns from no label of the rare class, and regular rows
+# have heavy tails of their own; a random order would reach 0.15.
+RANKED_FIRST = {"aae": 0.6}
+TELLS_NEGATIVES_APART = set(TRAINERS) - {"aae"}  # which sees "normal" and "not normal" alone
 
 
 def trainer(name: str, **settings: Any) -> Trainer:
@@ -81,7 +92,7 @@ def check_rare_rows_rank_first(name: str, fitted: Artifact) -> None:
     score = fitted.predict(reader.features)[:, fitted.classes.index(fitted.rare)]
     known = reader.labels != UNLABELED
     best = np.argsort(-score[known])[:RARE]
-    assert (reader.labels[known][best] == 1).mean() > 0.8
+    assert (reader.labels[known][best] == 1).mean() > RANKED_FIRST.get(name, 0.8)
 
 
 def check_missing_values_are_accepted(name: str, fitted: Artifact) -> None:
@@ -174,6 +185,9 @@ def check_three_classes_are_learned(name: str) -> None:
     features[labels == 2, 0] *= 20
     schema = replace(SCHEMA, classes=("regular", "rare", "heavy"))
     fitted = trainer(name).fit(ArrayReader(features, labels, schema))
+    if name not in TELLS_NEGATIVES_APART:
+        assert fitted.classes == ("not rare", "rare")
+        return
     assert fitted.classes[:3] == schema.classes
     verdict = fitted.predict(features).argmax(axis=1)
     for code in range(3):

@@ -1,1 +1,1 @@
-"""Trainers built with Keras on TensorFlow."""
+"""Trainers built with Keras."""

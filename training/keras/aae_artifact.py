@@ -1,0 +1,173 @@
+"""A trained adversarial autoencoder in plain numpy: scores and reasons without the framework it was trained in.
+
+Takes weights from safetensors; gives the probability of the rare class and integrated gradients (Sundararajan, Taly
+and Yan, ICML 2017).
+
+Shapes: B rows, F features, I inputs, Z code.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_extraction.schema import FeatureSchema
+from training.artifact import ArtifactError, Manifest, check_width, pack_arrays, save_files, unpack_arrays
+from training.dense_network import PATH_STEPS, ROWS_AT_ONCE, SCALER, WEIGHTS, DenseNetwork
+from training.scaler import Scaler
+from training.trainer import Floats
+
+Doubles = NDArray[np.float64]
+
+NETWORKS = ("encoder", "decoder")
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """One member: inputs to codes, and codes to inputs."""
+
+    encoder: DenseNetwork
+    decoder: DenseNetwork
+
+    def surprise(self, inputs: Floats) -> Doubles:
+        """Return each row's mean squared reconstruction error and its code's -log p(z) under N(0, I), (rows, 2).
+
+        The second lacks its constant, so it is half the squared length of the code.
+        """
+        code = self.encoder.logits(inputs)
+        error = np.square(inputs - self.decoder.logits(code)).mean(axis=1, dtype=np.float64)
+        return np.stack([error, np.square(code).sum(axis=1, dtype=np.float64) / 2], axis=1)
+
+    def pull_back(self, inputs: Floats, weights: Doubles) -> Doubles:
+        """Return the gradient of weights (2,) times `surprise` with respect to the inputs, (rows, inputs)."""
+        coded = self.encoder.forward(inputs)
+        decoded = self.decoder.forward(coded[-1])
+        error = (2 * weights[0] / inputs.shape[1] * (inputs - decoded[-1])).astype(np.float32)
+        upstream = np.float32(weights[1]) * coded[-1] - self.decoder.pull_back(decoded, error)
+        return np.asarray(error + self.encoder.pull_back(coded, upstream), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What is usual: each member's surprise over rows that are not rare and that it did not learn from.
+
+    Attributes:
+        center: mean of the two parts, (members, 2).
+        spread: their standard deviation, (members, 2).
+        latent_weight: weight of the second part.
+        threshold: the score above which a row is called rare.
+    """
+
+    center: Doubles
+    spread: Doubles
+    latent_weight: float
+    threshold: float
+
+    def weights(self) -> Doubles:
+        """Return what a score's parts are multiplied by, (members, 2)."""
+        return np.array([1.0, self.latent_weight]) / self.spread
+
+    def scores(self, surprises: Sequence[Doubles]) -> list[Doubles]:
+        """Standardise each member's surprise (rows, 2) and add up its parts: (rows,) for each member."""
+        parts = zip(surprises, self.center, self.weights(), strict=True)
+        return [((surprise - center) * weight).sum(axis=1) for surprise, center, weight in parts]
+
+
+@dataclass(frozen=True)
+class AAEArtifact:
+    """An ensemble of autoencoders over one scaler.
+
+    The score is the mean of the members' standardised surprise. The log-odds of the rare class are asinh(score -
+    threshold): 0 at the threshold, and so slow beyond it that even far rows keep their order in float32.
+
+    Attributes:
+        manifest: what is known of the training.
+        scaler: raw features to inputs.
+        members: the autoencoders.
+        scale: what is usual, and the threshold.
+        reference: the scaled row that contributions compare with, (inputs,).
+    """
+
+    manifest: Manifest
+    scaler: Scaler
+    members: tuple[Autoencoder, ...]
+    scale: Scale
+    reference: Floats
+
+    @property
+    def schema(self) -> FeatureSchema:
+        """Schema of the rows it takes."""
+        return self.manifest.schema
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, one per probability."""
+        return self.manifest.classes
+
+    @property
+    def rare(self) -> str:
+        """The class whose probability is the score."""
+        return self.manifest.rare
+
+    def predict(self, features: Floats) -> Floats:
+        """Return probabilities (rows, classes) of raw rows; another width raises `SchemaMismatch`."""
+        check_width(features, self.schema)
+        rare = np.empty(len(features))
+        for first in range(0, len(features), ROWS_AT_ONCE):
+            excess = self._excess(self.scaler.transform(features[first : first + ROWS_AT_ONCE]))
+            rare[first : first + ROWS_AT_ONCE] = 1 / (1 + np.exp(-np.arcsinh(excess)))
+        code = self.classes.index(self.rare)
+        return np.insert((1 - rare)[:, None], code, rare, axis=1).astype(np.float32)
+
+    def contributions(self, features: Floats) -> Floats:
+        """Return each feature's signed share in the rare class's log-odds, (rows, features).
+
+        A row sums, up to the error of the midpoint rule, to its log-odds less those of the reference.
+        """
+        check_width(features, self.schema)
+        parts = [np.empty(features[:0].shape, dtype=np.float32)]
+        for first in range(0, len(features), ROWS_AT_ONCE):
+            inputs = self.scaler.transform(features[first : first + ROWS_AT_ONCE])
+            parts.append(self.scaler.fold(self._integrated_gradients(inputs)))
+        return np.concatenate(parts)
+
+    def save(self, url: str) -> None:
+        """Write weights, scaler and, last, the manifest to a folder."""
+        arrays: dict[str, NDArray[Any]] = {"reference": self.reference}
+        for number, member in enumerate(self.members):
+            for name in NETWORKS:
+                arrays |= getattr(member, name).arrays(f"{name}{number}.")
+        scale = self.scale
+        arrays |= {"center": scale.center, "spread": scale.spread}
+        arrays |= {"latent_weight": np.array(scale.latent_weight), "threshold": np.array(scale.threshold)}
+        save_files(url, self.manifest, {WEIGHTS: pack_arrays(arrays), SCALER: self.scaler.to_json().encode()})
+
+    @classmethod
+    def read(cls, manifest: Manifest, files: Mapping[str, bytes]) -> "AAEArtifact":
+        """Rebuild an artifact from its files."""
+        arrays = unpack_arrays(files[WEIGHTS])
+        if "center" not in arrays:
+            raise ArtifactError(f"{WEIGHTS} does not hold autoencoders; train again")
+        members = tuple(
+            Autoencoder(*(DenseNetwork.from_arrays(arrays, f"{name}{number}.") for name in NETWORKS))
+            for number in range(len(arrays["center"]))
+        )
+        numbers = {name: float(arrays[name]) for name in ("latent_weight", "threshold")}
+        scale = Scale(center=arrays["center"], spread=arrays["spread"], **numbers)
+        return cls(manifest, Scaler.from_json(files[SCALER].decode()), members, scale, arrays["reference"])
+
+    def _excess(self, inputs: Floats) -> Doubles:
+        """Return by how much scores lie above the threshold, (rows,)."""
+        scores = self.scale.scores([member.surprise(inputs) for member in self.members])
+        return np.asarray(np.mean(scores, axis=0) - self.scale.threshold)
+
+    def _integrated_gradients(self, inputs: Floats) -> Floats:
+        change, total = inputs - self.reference, np.zeros(inputs.shape)
+        for step in range(PATH_STEPS):
+            place = self.reference + np.float32((step + 0.5) / PATH_STEPS) * change
+            pairs = zip(self.members, self.scale.weights(), strict=True)
+            slope = np.mean([member.pull_back(place, weights) for member, weights in pairs], axis=0)
+            total += slope / np.sqrt(1 + self._excess(place)[:, None] ** 2)
+        return (change * total / PATH_STEPS).astype(np.float32)
