@@ -24,9 +24,19 @@ from feature_extraction.settings import (
     WindowSettings,
 )
 from inference.settings import ScoreSettings
-from training.settings import GradientBoostingSettings, LogisticRegressionSettings, ScarceGANSettings
+from training import settings as trainers
 
-TrainerName = Literal["scarcegan", "logistic_regression", "gradient_boosting"]
+TrainerName = Literal[
+    "scarcegan",
+    "scarcegan_no_bad_generator",
+    "scarcegan_no_leeway",
+    "ssgan",
+    "leeway_mlp",
+    "mlp",
+    "aae",
+    "logistic_regression",
+    "gradient_boosting",
+]
 
 
 class SettingsError(ValueError):
@@ -43,12 +53,26 @@ class TrainSettings(Section):
     )
     workers: int = Field(2, ge=1, description="Threads that read the feature table.")
     memory_limit_mb: int = Field(2_048, ge=0, description="A larger feature table is streamed, not held in memory.")
-    scarcegan: ScarceGANSettings = Field(ScarceGANSettings(), description="Settings of ScarceGAN.")
-    logistic_regression: LogisticRegressionSettings = Field(
-        LogisticRegressionSettings(), description="Settings of logistic regression."
+    scarcegan: trainers.ScarceGANSettings = Field(trainers.ScarceGANSettings(), description="Settings of ScarceGAN.")
+    scarcegan_no_bad_generator: trainers.ScarceGANNoBadGeneratorSettings = Field(
+        trainers.ScarceGANNoBadGeneratorSettings(), description="Settings of ScarceGAN with an adversarial generator."
     )
-    gradient_boosting: GradientBoostingSettings = Field(
-        GradientBoostingSettings(), description="Settings of gradient boosting."
+    scarcegan_no_leeway: trainers.ScarceGANNoLeewaySettings = Field(
+        trainers.ScarceGANNoLeewaySettings(), description="Settings of ScarceGAN without leeway."
+    )
+    ssgan: trainers.SSGANSettings = Field(
+        trainers.SSGANSettings(), description="Settings of the vanilla semi-supervised GAN."
+    )
+    leeway_mlp: trainers.LeewayMLPSettings = Field(
+        trainers.LeewayMLPSettings(), description="Settings of ScarceGAN's network and leeway without a GAN."
+    )
+    mlp: trainers.MLPSettings = Field(trainers.MLPSettings(), description="Settings of ScarceGAN's network alone.")
+    aae: trainers.AAESettings = Field(trainers.AAESettings(), description="Settings of the adversarial auto-encoder.")
+    logistic_regression: trainers.LogisticRegressionSettings = Field(
+        trainers.LogisticRegressionSettings(), description="Settings of logistic regression."
+    )
+    gradient_boosting: trainers.GradientBoostingSettings = Field(
+        trainers.GradientBoostingSettings(), description="Settings of gradient boosting."
     )
 
 
