@@ -16,7 +16,7 @@ from feature_extraction import definitions, events, labels, publishing, storage,
 from feature_extraction.components import Calendar
 from feature_extraction.event_columns import RAW
 from feature_extraction.feature_rows import NUM_EVENTS, Extraction, partition_features
-from feature_extraction.schema import ENTITY, FIT_STATUS, LABEL, UNLABELED, FeatureSchema
+from feature_extraction.schema import ENTITY, FIT_STATUS, LABEL, FeatureSchema
 from feature_extraction.series import KEY, SeriesBatch, events_of, series_batches
 from feature_extraction.tally import ExtractionError
 
@@ -101,22 +101,19 @@ def series_of(validated: DataFrame, job: Extraction) -> SeriesBatch:
 
 
 def _write_features(validated: DataFrame, job: Extraction, known: labels.Labels, url: str) -> None:
-    rows = events_by_entity(validated, job).mapInArrow(partition_features(job), spark_schema(job))
     codes = {name: code for code, name in enumerate(known.classes)}
-    shown = known.shown.assign(**{LABEL: known.shown[LABEL].map(codes)})
-    frame = validated.sparkSession.createDataFrame(
-        list(zip(shown[ENTITY].tolist(), shown[LABEL].tolist(), strict=True)), f"{ENTITY} string, {LABEL} int"
-    )
-    label = F.coalesce(F.col(LABEL), F.lit(UNLABELED)).cast("byte").alias(LABEL)
-    columns = [field.name for field in spark_schema(job) if field.name != ENTITY]
-    table = rows.join(F.broadcast(frame), ENTITY, "left").select(ENTITY, label, *columns)
+    shown = dict(zip(known.shown[ENTITY], known.shown[LABEL].map(codes), strict=True))
+    make = partition_features(job, validated.sparkSession.sparkContext.broadcast(shown))
+    rows = events_by_entity(validated, job).mapInArrow(make, spark_schema(job))
     # The partitions depend on the input alone, and within them the order is by key: one table, whatever ran where.
-    table.write.parquet(storage.spark_url(url))
+    # Numbers that all differ gain nothing from a dictionary, and to find that out costs as much as to write them.
+    rows.write.option("parquet.enable.dictionary", "false").parquet(storage.spark_url(url))
 
 
 def spark_schema(job: Extraction) -> T.StructType:
-    """Return the columns that `partition_features` gives, which are the table's but for the label."""
-    fields = [T.StructField(ENTITY, T.StringType()), T.StructField(NUM_EVENTS, T.LongType())]
+    """Return the table's columns, which are what `partition_features` gives."""
+    fields = [T.StructField(ENTITY, T.StringType()), T.StructField(LABEL, T.ByteType())]
+    fields.append(T.StructField(NUM_EVENTS, T.LongType()))
     fields += [T.StructField(definitions.column(metric, FIT_STATUS), T.StringType()) for metric in job.metrics]
     return T.StructType(fields + [T.StructField(name, T.FloatType()) for name in job.names])
 

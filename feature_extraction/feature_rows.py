@@ -1,8 +1,8 @@
 """What a Spark task does with its partition: events of whole entities in, feature rows out; it knows no Spark."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from feature_extraction import definitions, prophet_library, publishing
 from feature_extraction.components import Calendar, Engine
 from feature_extraction.features import feature_columns
 from feature_extraction.prophet_map import engine
-from feature_extraction.schema import ENTITY, FIT_STATUS
+from feature_extraction.schema import ENTITY, FIT_STATUS, LABEL, UNLABELED
 from feature_extraction.series import SeriesBatch, series_batches
 from feature_extraction.settings import EventsSettings, FeaturesSettings, LabelsSettings, WindowSettings
 
@@ -49,14 +49,26 @@ class Extraction:
         return publishing.fingerprint([section.model_dump(mode="json") for section in sections], inputs)
 
 
-def partition_features(job: Extraction) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Return the function that turns a partition's events, as `events_of` gives them, into feature rows."""
+class Labels(Protocol):
+    """Label codes by entity, as Spark broadcasts them."""
+
+    @property
+    def value(self) -> Mapping[str, int]:
+        """The codes."""
+
+
+def partition_features(
+    job: Extraction, known: Labels
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Return the function that turns a partition's events, as `events_of` gives them, into rows of the table."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         calendar = Calendar.of(job.window)
         most = CELLS_PER_BATCH // calendar.num_steps
         for batch in series_batches(batches, calendar, job.events, most):
-            yield _record_batch(feature_rows(batch, job))
+            label = np.array([known.value.get(entity, UNLABELED) for entity in batch.entities], dtype=np.int8)
+            columns = feature_rows(batch, job)
+            yield _record_batch({ENTITY: columns.pop(ENTITY), LABEL: label} | columns)
 
     return run
 
