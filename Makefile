@@ -50,6 +50,7 @@ install:
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing $(EXTRAS) into $(VENV): two minutes, once"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c $(PINS) -e ".[$(EXTRAS)]"
+	@$(BIN)/python -m feature_extraction.compile_kernels
 	@touch $(STAMP)
 
 java:

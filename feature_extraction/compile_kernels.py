@@ -1,0 +1,35 @@
+"""Compile the numerical kernels, after an install or in an image: `python -m feature_extraction.compile_kernels`.
+
+Machine code is cached beside the sources, so that no Spark worker waits for the compiler on its first partition.
+"""
+
+import numpy as np
+import pyarrow as pa
+
+from feature_extraction.components import Calendar
+from feature_extraction.events import TIME, VALUE
+from feature_extraction.feature_rows import Extraction, feature_rows
+from feature_extraction.schema import ENTITY
+from feature_extraction.series import KEY, series_batches
+from feature_extraction.settings import EventsSettings, FeaturesSettings, LabelsSettings, MetricSettings, WindowSettings
+from feature_extraction.step_states import STEP
+
+DAYS = 60
+
+
+def main() -> None:
+    """Make the features of one generated series of every aggregate that has a kernel."""
+    metrics = {name: MetricSettings(column="x", aggregate=name) for name in ("sum", "max", "last", "nunique")}
+    window = WindowSettings(start="2024-01-01", end="2024-03-01")
+    settings = EventsSettings(url="generated", metrics=metrics)
+    job = Extraction(settings, window, LabelsSettings(), FeaturesSettings())
+    steps = np.arange(DAYS)
+    columns = {KEY: np.zeros(DAYS, dtype=np.int64), ENTITY: ["a"] * DAYS, STEP: steps.astype(np.int32), TIME: steps}
+    values = np.random.default_rng(0).gamma(2.0, 1.0, DAYS)
+    batch = pa.RecordBatch.from_pydict(columns | {VALUE + name: values for name in metrics})
+    for found in series_batches([batch], Calendar.of(window), settings, 1):
+        feature_rows(found, job)
+
+
+if __name__ == "__main__":
+    main()
