@@ -25,7 +25,6 @@ def run(arguments: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     if given.seeds < 1:
         raise PlanError(f"--seeds is {given.seeds}, expected at least 1")
-    logging.getLogger("training").setLevel(logging.WARNING)  # hundreds of fits, each with its own progress
     plan = plans.read(given.config)
     data = files.read(given.data)
     results = page.merged(given.out, _measure(plan, data, given))
@@ -60,5 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _quietly() -> None:
+    logging.getLogger("training").setLevel(logging.WARNING)  # hundreds of fits, each with its own progress
+    run()
+
+
 if __name__ == "__main__":
-    console.main(run)
+    console.main(_quietly)
