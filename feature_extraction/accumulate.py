@@ -4,33 +4,19 @@ Takes N events as flat cell numbers and values, NaN for an event that has none; 
 with millions of events takes no more memory than one with a single event.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from feature_extraction.components import Doubles
+from feature_extraction.prophet_map.kernel import exact_entry
 
 Cells = NDArray[np.int64]
-F = TypeVar("F", bound=Callable[..., Any])
 
-LIMB_BITS = 36
 NUM_LIMBS = 5
-BASE = 2.0**LIMB_BITS
+BASE = 2.0**36
 
 
-def compiled(function: F) -> F:
-    """Compile without the freedom to reorder sums, and keep the machine code where there is a place to write."""
-    try:
-        made: Any = njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # neither the checkout nor the home directory can be written to
-        made = njit(nogil=True)(function)
-    return cast(F, made)
-
-
-@compiled
+@exact_entry
 def add_limbs(cells: Cells, values: Doubles, limbs: NDArray[np.int64], number: NDArray[np.int64]) -> None:
     """Add x = sum_p limb_p 2^(36 p), p = 2..-2, to whole-numbered limbs (cells, 5), which no order can round.
 
@@ -50,14 +36,14 @@ def add_limbs(cells: Cells, values: Doubles, limbs: NDArray[np.int64], number: N
             above, scaled = whole, scaled * BASE
 
 
-@compiled
+@exact_entry
 def add_events(cells: Cells, number: NDArray[np.int64]) -> None:
     """Count the events."""
     for row in range(len(cells)):
         number[cells[row]] += 1
 
 
-@compiled
+@exact_entry
 def add_count(cells: Cells, values: Doubles, number: NDArray[np.int64]) -> None:
     """Count the events that have a value."""
     for row in range(len(cells)):
@@ -65,7 +51,7 @@ def add_count(cells: Cells, values: Doubles, number: NDArray[np.int64]) -> None:
             number[cells[row]] += 1
 
 
-@compiled
+@exact_entry
 def add_extreme(cells: Cells, values: Doubles, sign: float, extreme: Doubles) -> None:
     """Keep the largest of sign x; a cell without a value holds NaN."""
     for row in range(len(cells)):
@@ -74,7 +60,7 @@ def add_extreme(cells: Cells, values: Doubles, sign: float, extreme: Doubles) ->
             extreme[cell] = value
 
 
-@compiled
+@exact_entry
 def add_last(cells: Cells, values: Doubles, times: NDArray[np.int64], last: Doubles, at: NDArray[np.int64]) -> None:
     """Keep the value of the latest time, of two at one time the larger."""
     for row in range(len(cells)):
@@ -85,7 +71,7 @@ def add_last(cells: Cells, values: Doubles, times: NDArray[np.int64], last: Doub
             last[cell], at[cell] = value, time
 
 
-@compiled
+@exact_entry
 def total(limbs: NDArray[np.int64], sums: Doubles) -> None:
     """Write the sum of each cell's limbs (cells, 5), the small parts first."""
     for cell in range(len(limbs)):

@@ -45,8 +45,7 @@ def by_columns(url: str, files: list[storage.File]) -> list[tuple[pa.Schema, lis
     Writers that guess types, as pandas does, give a part without fractions whole numbers, and one without any value
     of a column no type at all.
     """
-    with ThreadPoolExecutor(16) as pool:
-        footers = list(pool.map(lambda file: publishing.footer(file.url), files))
+    footers = publishing.footers(file.url for file in files)
     groups: dict[str, list[tuple[pa.Schema, str, int]]] = {}
     for file, footer in zip(files, footers, strict=True):
         if footer.num_rows:

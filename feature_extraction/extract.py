@@ -35,7 +35,8 @@ def extract(spark: SparkSession, job: Extraction, run: publishing.Run, quarantin
     run.start()
     seen = Observation("events")
     _write_features(validated.observe(seen, *tally.fates()), job, known, run.url)
-    table = spark.read.parquet(*map(storage.spark_url, publishing.part_files(run.url)))
+    parts = publishing.part_files(run.url)
+    table, footers = spark.read.parquet(*map(storage.spark_url, parts)), publishing.footers(parts)
     written = tally.table_counts(table, job)
     total = tally.counts(_observed(seen, validated, written), log.num_rows, job.events)
     tally.check_usable(validated, total, job)
@@ -43,9 +44,9 @@ def extract(spark: SparkSession, job: Extraction, run: publishing.Run, quarantin
     refused = _write_quarantine(validated, total["refused"], quarantine.url)
     known = known.restricted(_known_entities(table, known))
     schema = _schema(job, known)
-    described = tally.quality(table, written, job, schema, known, run.url)
+    described = tally.quality(table, written, job, schema, known, footers)
     quality = {"events": total, "refused": refused} | described
-    tally.check(quality, written, run.url)
+    tally.check(quality, written, footers, run.url)
     _write_frame(known.hidden, storage.join(run.url, "holdout.parquet"))
     if len(known.refused):
         _write_frame(known.refused, storage.join(quarantine.url, "labels.parquet"))

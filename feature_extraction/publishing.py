@@ -120,28 +120,28 @@ def part_files(url: str) -> list[str]:
 
 def footer_rows(url: str) -> int:
     """Rows of the `part-*` Parquet files of a folder, by their footers."""
-    return sum(found.num_rows for _, found in _footers(url))
+    return sum(found.num_rows for found in footers(part_files(url)))
 
 
-def null_counts(url: str, columns: Iterable[str]) -> dict[str, int]:
-    """Nulls of the columns named, all of them numbers, in the `part-*` Parquet files of a folder, by their footers."""
+def null_counts(found: Iterable[parquet.FileMetaData], columns: Iterable[str]) -> dict[str, int]:
+    """Nulls of the columns named, all of them numbers, by the footers of the files."""
     nulls = dict.fromkeys(columns, 0)
-    for _, found in _footers(url):
-        for group in range(found.num_row_groups):
-            for number in range(found.num_columns):
-                column = found.row_group(group).column(number)
+    for file in found:
+        for group in range(file.num_row_groups):
+            for number in range(file.num_columns):
+                column = file.row_group(group).column(number)
                 if column.path_in_schema in nulls:
                     nulls[column.path_in_schema] += column.statistics.null_count
     return nulls
 
 
-def _footers(url: str) -> list[tuple[str, parquet.FileMetaData]]:
-    files = part_files(url)
+def footers(urls: Iterable[str]) -> list[parquet.FileMetaData]:
+    """Return the footers of Parquet files, several read at a time."""
     with ThreadPoolExecutor(16) as pool:
-        return list(zip(files, pool.map(footer, files), strict=True))
+        return list(pool.map(_footer, urls))
 
 
-def footer(url: str) -> parquet.FileMetaData:
+def _footer(url: str) -> parquet.FileMetaData:
     """Return the footer of one Parquet file."""
     store, path = storage.filesystem(url)
     with store.open_input_file(path) as stream:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from pyarrow.parquet import FileMetaData
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -37,10 +38,10 @@ def counts(observed: Mapping[str, int], num_rows: int | None, settings: EventsSe
     Args:
         observed: what `fates` counted.
         num_rows: events of the whole log, where known; those that Spark did not read lie outside the window.
-        settings: where the log lies, and which share of it may be refused.
+        settings: where the log lies.
 
     Raises:
-        ExtractionError: none was accepted.
+        ExtractionError: more were seen than the files hold.
     """
     read = observed["seen"] if num_rows is None else num_rows
     outside = observed["outside"] + read - observed["seen"]
@@ -100,11 +101,16 @@ def table_counts(table: DataFrame, job: Extraction) -> dict[str, int]:
 
 
 def quality(
-    table: DataFrame, written: Mapping[str, int], job: Extraction, schema: FeatureSchema, known: Labels, url: str
+    table: DataFrame,
+    written: Mapping[str, int],
+    job: Extraction,
+    schema: FeatureSchema,
+    known: Labels,
+    footers: list[FileMetaData],
 ) -> dict[str, Any]:
     """Describe the written table, from what was written."""
     by_label = {row[LABEL]: row["count"] for row in table.groupBy(LABEL).count().collect()}
-    missing = publishing.null_counts(url, job.names)
+    missing = publishing.null_counts(footers, job.names)
     refused = {str(reason): int(n) for reason, n in known.refused["reason"].value_counts().items()}
     return {
         "entities": {
@@ -124,14 +130,14 @@ def quality(
     }
 
 
-def check(found: Mapping[str, Any], written: Mapping[str, int], url: str) -> None:
+def check(found: Mapping[str, Any], written: Mapping[str, int], footers: list[FileMetaData], url: str) -> None:
     """Raise `ExtractionError` unless rows, events and labels in equal rows, events and labels out."""
     accepted, read = found["events"]["accepted"], found["labels"]["read"]
-    footers = publishing.footer_rows(url)
     used = found["labels"]["used"] + found["labels"]["repeated"] + sum(found["labels"]["refused"].values())
+    by_footers = sum(footer.num_rows for footer in footers)
     problems = [
         (written["events"] != accepted, f"{accepted:,} events accepted, {written['events']:,} in the table"),
-        (written["rows"] != footers, f"{written['rows']:,} rows read back, {footers:,} by the Parquet footers"),
+        (written["rows"] != by_footers, f"{written['rows']:,} rows read back, {by_footers:,} by the Parquet footers"),
         (
             written["rows"] != written["entities"],
             f"{written['entities']:,} entities in {written['rows']:,} rows of the table",

@@ -22,7 +22,7 @@ ALLOWED = {
         "jobs/spark.py",
     ),
     "prophet": ("feature_extraction/prophet_library.py", "feature_extraction/prophet_map/convert.py"),
-    "numba": ("feature_extraction/accumulate.py", "feature_extraction/prophet_map"),
+    "numba": ("feature_extraction/prophet_map",),
     "petastorm": ("training/part_files.py",),
     "keras": ("training/keras",),
     "tensorflow": ("training/keras",),

@@ -33,10 +33,19 @@ def inlined(function: F) -> F:
 
 def entry(function: F) -> F:
     """Compile a function that Python calls, and keep the machine code for the next process."""
+    return _kept(function, FASTMATH)
+
+
+def exact_entry(function: F) -> F:
+    """Compile the same without the freedom to reorder sums."""
+    return _kept(function, set())
+
+
+def _kept(function: F, fastmath: set[str]) -> F:
     try:
-        compiled: Any = njit(fastmath=FASTMATH, nogil=True, cache=True)(function)
+        compiled: Any = njit(fastmath=fastmath, nogil=True, cache=True)(function)
     except RuntimeError:  # neither the checkout nor the home directory can be written to
-        return kernel(function)
+        compiled = njit(fastmath=fastmath, nogil=True)(function)
     return cast(F, compiled)
 
 
