@@ -37,13 +37,13 @@ $(VENV)/.demo: pyproject.toml constraints.txt | java
 	@$(MAKE) --no-print-directory install EXTRAS=spark,keras,demo STAMP=$@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | java
-	@$(MAKE) --no-print-directory install EXTRAS=spark,keras,demo,dev STAMP=$@
+	@$(MAKE) --no-print-directory install EXTRAS=spark,keras,torch,demo,dev STAMP=$@
 
 # The same pins, but for Spark's.
 $(VENV35)/.dev-$(SPARK35): pyproject.toml constraints.txt | java
 	@mkdir -p $(VENV35)
 	@{ grep -v '^pyspark==' constraints.txt; echo 'pyspark==$(SPARK35)'; } > $(VENV35)/constraints.txt
-	@$(MAKE) --no-print-directory install VENV=$(VENV35) PINS=$(VENV35)/constraints.txt EXTRAS=spark,keras,demo,dev STAMP=$@
+	@$(MAKE) --no-print-directory install VENV=$(VENV35) PINS=$(VENV35)/constraints.txt EXTRAS=spark,keras,torch,demo,dev STAMP=$@
 
 .PHONY: install java
 install:
