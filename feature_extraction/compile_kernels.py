@@ -12,7 +12,6 @@ from feature_extraction.feature_rows import Extraction, feature_rows
 from feature_extraction.schema import ENTITY
 from feature_extraction.series import KEY, series_batches
 from feature_extraction.settings import EventsSettings, FeaturesSettings, LabelsSettings, MetricSettings, WindowSettings
-from feature_extraction.step_states import STEP
 
 DAYS = 60
 
@@ -23,8 +22,8 @@ def main() -> None:
     window = WindowSettings(start="2024-01-01", end="2024-03-01")
     settings = EventsSettings(url="generated", metrics=metrics)
     job = Extraction(settings, window, LabelsSettings(), FeaturesSettings())
-    steps = np.arange(DAYS)
-    columns = {KEY: np.zeros(DAYS, dtype=np.int64), ENTITY: ["a"] * DAYS, STEP: steps.astype(np.int32), TIME: steps}
+    steps = np.arange(DAYS)  # the keys of a hash of 0
+    columns = {KEY: steps, ENTITY: ["a"] * DAYS, TIME: steps}
     values = np.random.default_rng(0).gamma(2.0, 1.0, DAYS)
     batch = pa.RecordBatch.from_pydict(columns | {VALUE + name: values for name in metrics})
     for found in series_batches([batch], Calendar.of(window), settings, 1):

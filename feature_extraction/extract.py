@@ -3,16 +3,17 @@
 import io
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from pyspark import TaskContext
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from feature_extraction import definitions, events, labels, publishing, storage, tally
+from feature_extraction import definitions, events, labels, publishing, storage, table_files, tally
 from feature_extraction.components import Calendar
 from feature_extraction.event_columns import RAW
 from feature_extraction.feature_rows import NUM_EVENTS, Extraction, partition_features
@@ -34,17 +35,17 @@ def extract(spark: SparkSession, job: Extraction, run: publishing.Run, quarantin
     validated = events.validate(log, job.events, job.window)
     run.start()
     seen = Observation("events")
-    _write_features(validated.observe(seen, *tally.fates()), job, known, run.url)
-    parts = publishing.part_files(run.url)
-    table, footers = spark.read.parquet(*map(storage.spark_url, parts)), publishing.footers(parts)
-    written = tally.table_counts(table, job)
+    files = _write_features(validated.observe(seen, *tally.fates()), job, known, run.url)
+    table = _read_back(spark, job, files)
+    written = tally.table_counts(table, job, len(known.classes))
     total = tally.counts(_observed(seen, validated, written), log.num_rows, job.events)
     tally.check_usable(validated, total, job)
     quarantine.start()
     refused = _write_quarantine(validated, total["refused"], quarantine.url)
     known = known.restricted(_known_entities(table, known))
-    schema = _schema(job, known)
-    described = tally.quality(table, written, job, schema, known, footers)
+    # Of all that lies there, as readers will find it, and not only of what the tasks say they wrote.
+    schema, footers = _schema(job, known), publishing.footers(publishing.part_files(run.url))
+    described = tally.quality(written, job, schema, known, footers)
     quality = {"events": total, "refused": refused} | described
     tally.check(quality, written, footers, run.url)
     _write_frame(known.hidden, storage.join(run.url, "holdout.parquet"))
@@ -101,14 +102,27 @@ def series_of(validated: DataFrame, job: Extraction) -> SeriesBatch:
     return found[0] if found else SeriesBatch.empty(calendar, job.metrics)
 
 
-def _write_features(validated: DataFrame, job: Extraction, known: labels.Labels, url: str) -> None:
+def _write_features(validated: DataFrame, job: Extraction, known: labels.Labels, url: str) -> list[str]:
+    """Write the feature table to the folder `url`; return its files."""
     codes = {name: code for code, name in enumerate(known.classes)}
     shown = dict(zip(known.shown[ENTITY], known.shown[LABEL].map(codes), strict=True))
     make = partition_features(job, validated.sparkSession.sparkContext.broadcast(shown))
-    rows = events_by_entity(validated, job).mapInArrow(make, spark_schema(job))
-    # The partitions depend on the input alone, and within them the order is by key: one table, whatever ran where.
-    # Numbers that all differ gain nothing from a dictionary, and to find that out costs as much as to write them.
-    rows.write.option("parquet.enable.dictionary", "false").parquet(storage.spark_url(url))
+    folder = storage.spark_url(url)  # a bare path would be another one for a worker with another working directory
+
+    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        context = TaskContext.get()
+        assert context is not None  # Spark's worker has one
+        names = list(table_files.write(make(batches), folder, context.partitionId()))
+        yield pa.RecordBatch.from_pydict({"file": pa.array(names, pa.string())})
+
+    rows = events_by_entity(validated, job).mapInArrow(write, "file string").collect()
+    return sorted(storage.join(url, row["file"]) for row in rows)
+
+
+def _read_back(spark: SparkSession, job: Extraction, files: list[str]) -> DataFrame:
+    if not files:
+        return spark.createDataFrame([], spark_schema(job))
+    return spark.read.schema(spark_schema(job)).parquet(*map(storage.spark_url, files))
 
 
 def spark_schema(job: Extraction) -> T.StructType:
@@ -122,6 +136,8 @@ def spark_schema(job: Extraction) -> T.StructType:
 def _known_entities(table: DataFrame, known: labels.Labels) -> "pd.Series[str]":
     """Return the labelled entities that the table holds."""
     ids = pd.concat([known.shown[ENTITY], known.hidden[ENTITY]])
+    if ids.empty:
+        return pd.Series(dtype=object)
     frame = table.sparkSession.createDataFrame([(entity,) for entity in ids], f"{ENTITY} string")
     found = table.select(ENTITY).join(F.broadcast(frame), ENTITY, "leftsemi").collect()
     return pd.Series([row[ENTITY] for row in found], dtype=object)

@@ -30,13 +30,15 @@ def feature_columns(
         settings: lengths and widths the definitions refer to.
     """
     recent = min(settings.recent_steps, values.shape[1])
+    level = _mean(values)
+    scale = _deviation(values, level)
     found = (
-        _levels(values, recent)
+        _levels(values, recent, level, scale)
         | _activity(values, first, recent)
         | dict(zip(("period_1", "period_2", "period_3"), dominant_periods(values).T, strict=True))
         | _growth(components)
         | _changepoints(components, values.shape[1])
-        | _trend(values, components, recent)
+        | _trend(scale, components, recent)
         | _weekly(components)
         | _residuals(values, components, recent, settings)
     )
@@ -51,11 +53,11 @@ def _mean(values: Doubles) -> Doubles:
     return _ratio(total, there.sum(axis=1))
 
 
-def _deviation(values: Doubles) -> Doubles:
+def _deviation(values: Doubles, mean: Doubles) -> Doubles:
     """Standard deviation over the steps that are there; exactly 0 for a constant, whose mean may be rounded."""
     highest = np.fmax.reduce(values, axis=1, initial=-np.inf)
     constant = highest == np.fmin.reduce(values, axis=1, initial=np.inf)
-    return np.where(constant, 0.0, np.sqrt(_mean(np.square(values - _mean(values)[:, None]))))
+    return np.where(constant, 0.0, np.sqrt(_mean(np.square(values - mean[:, None]))))
 
 
 def _ratio(above: NDArray[np.generic], below: NDArray[np.generic]) -> Doubles:
@@ -65,12 +67,11 @@ def _ratio(above: NDArray[np.generic], below: NDArray[np.generic]) -> Doubles:
     return result
 
 
-def _levels(values: Doubles, recent: int) -> dict[str, Doubles]:
-    scale = _deviation(values)
+def _levels(values: Doubles, recent: int, level: Doubles, scale: Doubles) -> dict[str, Doubles]:
     late, early = _mean(values[:, -recent:]), _mean(values[:, :-recent])
     peak = np.where(np.isfinite(values), np.abs(values), -1.0).max(axis=1)
     return {
-        "level": _mean(values),
+        "level": level,
         "scale": scale,
         "peak": np.where(peak < 0, np.nan, peak),
         "level_recent": late,
@@ -112,17 +113,19 @@ def _gaps(active: NDArray[np.bool_]) -> tuple[Doubles, Doubles, Doubles]:
     mean = _ratio(np.bincount(owner, gap, num_series), number)
     variance = _ratio(np.bincount(owner, (gap - mean[owner]) ** 2, num_series), number)
     largest = np.full(num_series, np.nan)
-    np.fmax.at(largest, owner, gap)
+    begins = np.flatnonzero(np.diff(owner, prepend=-1))
+    largest[owner[begins]] = np.maximum.reduceat(gap, begins) if len(gap) else np.nan
     return mean, np.sqrt(variance), largest
 
 
 def _growth(components: Components) -> dict[str, Doubles]:
     growth = np.cumsum(components.delta, axis=1)
+    mean = _mean(growth)
     return {
         "offset": components.m,
         "base_rate": components.k,
-        "growth_mean": _mean(growth),
-        "growth_std": _deviation(growth),
+        "growth_mean": mean,
+        "growth_std": _deviation(growth, mean),
         "delta_mean": _mean(components.delta),
     }
 
@@ -137,11 +140,11 @@ def _changepoints(components: Components, num_steps: int) -> dict[str, Doubles]:
     picked = np.arange(len(size))
     delta = components.delta[picked, strongest] if size.shape[1] else np.zeros(len(size))
     where = components.changepoint[picked, strongest] if size.shape[1] else np.zeros(len(size))
-    per_rate = _slope_per_rate(components, where)
+    per_rate, gap = _slope_per_rate(components, where), _mean(gaps)
     return {
         "changepoint_count": np.where(fitted, visible.sum(axis=1), np.nan),
-        "changepoint_gap_mean": _mean(gaps),
-        "changepoint_gap_std": _deviation(gaps),
+        "changepoint_gap_mean": gap,
+        "changepoint_gap_std": _deviation(gaps, gap),
         "break_size": np.where(fitted, np.where(has_break, delta * per_rate, 0.0), np.nan),
         "break_age": np.where(has_break, num_steps - 1 - where, np.nan),
     }
@@ -166,10 +169,10 @@ def _visible_gaps(place: Doubles) -> Doubles:
     return np.diff(packed, axis=1)
 
 
-def _trend(values: Doubles, components: Components, recent: int) -> dict[str, Doubles]:
-    last = values.shape[1] - 1
-    back = min(recent, last)
+def _trend(scale: Doubles, components: Components, recent: int) -> dict[str, Doubles]:
     trend = components.trend
+    last = trend.shape[1] - 1
+    back = min(recent, last)
     delta = np.where(np.isfinite(components.delta), components.delta, 0.0)
     late = np.where(components.changepoint > last - back, delta, 0.0).sum(axis=1)
     rate = components.k + delta.sum(axis=1)
@@ -181,7 +184,7 @@ def _trend(values: Doubles, components: Components, recent: int) -> dict[str, Do
         "trend_slope": rate * now,
         "trend_slope_change": np.where(np.isfinite(components.k), change, np.nan),
         "trend_last": trend[:, -1],
-        "trend_change": _ratio(trend[:, -1] - trend[:, -1 - back], _deviation(values)),
+        "trend_change": _ratio(trend[:, -1] - trend[:, -1 - back], scale),
     }
 
 

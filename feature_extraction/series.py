@@ -18,26 +18,38 @@ from feature_extraction.components import Calendar, Doubles
 from feature_extraction.events import TIME, VALUE
 from feature_extraction.schema import ENTITY
 from feature_extraction.settings import EventsSettings, WindowSettings
-from feature_extraction.step_states import STEP, StepStates
+from feature_extraction.step_states import StepStates
 
-KEY = "_entity_key"
+# A hash of the entity and, in the last bits, the step: one whole number to sort by and to hand to Python.
+KEY = "_key"
+HASH = "_entity_hash"
 DAY_SECONDS = 86_400
-# Room for those that share a key, and one more.
+# Room for those that share a hash, and one more.
 FEWEST_ENTITIES = 8
 
 
 def events_of(accepted: DataFrame, settings: EventsSettings, window: WindowSettings, partitions: int) -> DataFrame:
-    """Bring the accepted events of an entity together: `KEY`, `ENTITY`, `STEP` and what the metrics need.
+    """Bring the accepted events of an entity together: `KEY`, `ENTITY` and what the metrics need.
 
-    The one shuffle is by entity. A partition is sorted by `KEY`, a hash of the entity: a single whole number, as
-    Spark sorts these four times as fast as text. Two entities of one key lie mixed; `series_batches` sorts them out.
+    The one shuffle is by the entity's hash. A partition is sorted by `KEY`: a single whole number, as Spark sorts
+    these four times as fast as text. Two entities of one hash lie mixed; `series_batches` sorts them out.
     """
-    keyed = accepted.select(F.xxhash64(ENTITY).alias(KEY), ENTITY, _step(window).alias(STEP), *_needed(settings))
-    rows = keyed.repartition(partitions, KEY)
-    for name, metric in settings.metrics.items():
-        if metric.aggregate == "nunique":
-            rows = rows.withColumn(VALUE + name, _first_of_its_value(VALUE + name))
-    return rows.sortWithinPartitions(KEY)
+    bits = step_bits(window.num_steps)
+    key = F.xxhash64(ENTITY).bitwiseAND(F.lit(-1 << bits)).bitwiseOR(_step(window).cast("bigint"))
+    keyed = accepted.select(key.alias(KEY), ENTITY, *_needed(settings))
+    entity_hash = F.shiftright(KEY, bits)
+    distinct = [VALUE + name for name, metric in settings.metrics.items() if metric.aggregate == "nunique"]
+    if not distinct:
+        return keyed.repartition(partitions, entity_hash).sortWithinPartitions(KEY)
+    rows = keyed.withColumn(HASH, entity_hash).repartition(partitions, HASH)
+    for value in distinct:
+        rows = rows.withColumn(value, _first_of_its_value(value))
+    return rows.drop(HASH).sortWithinPartitions(KEY)
+
+
+def step_bits(num_steps: int) -> int:
+    """Return how many bits of `KEY` the step takes."""
+    return (num_steps - 1).bit_length()
 
 
 def _needed(settings: EventsSettings) -> list[Column]:
@@ -50,7 +62,7 @@ def _needed(settings: EventsSettings) -> list[Column]:
 
 def _first_of_its_value(value: str) -> Column:
     """1 for one of the events of a step that share a value, so that counting these ones counts the values."""
-    same = Window.partitionBy(KEY, ENTITY, STEP, value).orderBy(F.lit(0))
+    same = Window.partitionBy(HASH, KEY, ENTITY, value).orderBy(F.lit(0))
     return F.when(F.col(value).isNotNull() & (F.row_number().over(same) == 1), F.lit(1.0))
 
 
@@ -107,30 +119,33 @@ def series_batches(
 
 
 class _Block:
-    """The entities being laid out; those of the current key are `open`, as further events of them may come.
+    """The entities being laid out; those of the current hash are `open`, as further events of them may come.
 
     Attributes:
         entities: ids in the order in which they came; the position is the entity's row.
-        open: rows of the entities of the last key.
+        open: rows of the entities of the last hash.
     """
 
     def __init__(self, calendar: Calendar, settings: EventsSettings, most: int) -> None:
         self.most = max(most, FEWEST_ENTITIES)
         self.states = StepStates(settings, (self.most, calendar.num_steps))
+        self.bits = step_bits(calendar.num_steps)
         self.entities: list[str] = []
-        self.key: int | None = None
+        self.hash: int | None = None
         self.open: dict[str, int] = {}
 
     def add(self, batch: pa.RecordBatch) -> int:
         """Add events until the batch or the room for entities ends; return how many were added."""
         keys = batch.column(KEY).to_numpy()
-        new = np.concatenate([[keys[0] != self.key], keys[1:] != keys[:-1]])
+        hashes = keys >> self.bits
+        new = np.concatenate([[hashes[0] != self.hash], hashes[1:] != hashes[:-1]])
         rows = self._rows(batch.column(ENTITY), new)
         added = int(np.argmax(rows >= self.most)) if rows.max() >= self.most else len(rows)
         if added:
             self._remember(batch.column(ENTITY), new[:added], rows[:added])
-            self.key = int(keys[added - 1])
-            self.states.add(rows[:added], batch.slice(0, added))
+            self.hash = int(hashes[added - 1])
+            steps = keys[:added] & ((1 << self.bits) - 1)
+            self.states.add(rows[:added], steps, batch.slice(0, added))
         return added
 
     def take(self, *, finished: bool) -> SeriesBatch:
@@ -151,7 +166,7 @@ class _Block:
         return taken
 
     def _rows(self, ids: pa.Array, new: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Row of the entity of each event, by the place where its key changes."""
+        """Row of the entity of each event, by the place where its hash changes."""
         changes = _changes(ids)
         alone = new[0] or list(self.open) == [ids[0].as_py()]
         if alone and not (changes & ~new[1:]).any():
@@ -159,7 +174,7 @@ class _Block:
         return self._rows_of_mixed(ids, np.flatnonzero(np.concatenate([[True], changes | new[1:]])), new)
 
     def _rows_of_mixed(self, ids: pa.Array, starts: NDArray[np.int64], new: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return the same where entities share a key: stretch by stretch, as this all but never happens."""
+        """Return the same where entities share a hash: stretch by stretch, as this all but never happens."""
         opened, number, rows = dict(self.open), len(self.entities), []
         for start in starts:
             if new[start]:
@@ -172,7 +187,7 @@ class _Block:
         return np.repeat(rows, np.diff(np.append(starts, len(ids))))
 
     def _remember(self, ids: pa.Array, new: NDArray[np.bool_], rows: NDArray[np.int64]) -> None:
-        """Note the ids of the rows that are new, and which rows are of the last key."""
+        """Note the ids of the rows that are new, and which rows are of the last hash."""
         _, places = np.unique(rows, return_index=True)
         fresh = places[rows[places] >= len(self.entities)]
         self.entities += ids.take(pa.array(fresh)).to_pylist()

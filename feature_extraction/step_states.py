@@ -15,7 +15,6 @@ from feature_extraction.components import Doubles
 from feature_extraction.events import TIME, VALUE
 from feature_extraction.settings import EventsSettings, MetricSettings
 
-STEP = "_step"
 Shape = tuple[int, int]
 
 
@@ -123,9 +122,9 @@ class StepStates:
             name: _state(metric, shape) for name, metric in self.metrics.items() if not settings.counts_all(name)
         }
 
-    def add(self, rows: Cells, batch: pa.RecordBatch) -> None:
-        """Add N events to the series in `rows` (N,)."""
-        cells = rows * self.shape[1] + batch.column(STEP).to_numpy()
+    def add(self, rows: Cells, steps: Cells, batch: pa.RecordBatch) -> None:
+        """Add N events to the series in `rows` (N,) at `steps` (N,)."""
+        cells = rows * self.shape[1] + steps
         accumulate.add_events(cells, self.events.reshape(-1))
         times = batch.column(TIME).to_numpy() if TIME in batch.schema.names else cells
         for name, state in self._states.items():

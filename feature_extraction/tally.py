@@ -83,8 +83,11 @@ def check_usable(validated: DataFrame, total: Mapping[str, int], job: Extraction
     )
 
 
-def table_counts(table: DataFrame, job: Extraction) -> dict[str, int]:
-    """Count what the written table holds: rows, entities, events, and each metric's fits by status."""
+def table_counts(table: DataFrame, job: Extraction, num_classes: int) -> dict[str, int]:
+    """Count what the written table holds: rows, entities, events, rows by label, and each metric's fits by status."""
+    by_label = [
+        F.count(F.when(F.col(LABEL) == code, 1)).alias(f"{LABEL}:{code}") for code in (UNLABELED, *range(num_classes))
+    ]
     statuses = [
         F.count(F.when(F.col(definitions.column(metric, FIT_STATUS)) == status, 1)).alias(f"{metric}:{status}")
         for metric in job.metrics
@@ -95,28 +98,22 @@ def table_counts(table: DataFrame, job: Extraction) -> dict[str, int]:
         F.count_distinct(ENTITY).alias("entities"),
         F.coalesce(F.sum(NUM_EVENTS), F.lit(0)).alias("events"),
     ]
-    row = table.agg(*total, *statuses).first()
+    row = table.agg(*total, *by_label, *statuses).first()
     assert row is not None  # an aggregate without groups has one row
     return row.asDict()
 
 
 def quality(
-    table: DataFrame,
-    written: Mapping[str, int],
-    job: Extraction,
-    schema: FeatureSchema,
-    known: Labels,
-    footers: list[FileMetaData],
+    written: Mapping[str, int], job: Extraction, schema: FeatureSchema, known: Labels, footers: list[FileMetaData]
 ) -> dict[str, Any]:
     """Describe the written table, from what was written."""
-    by_label = {row[LABEL]: row["count"] for row in table.groupBy(LABEL).count().collect()}
     missing = publishing.null_counts(footers, job.names)
     refused = {str(reason): int(n) for reason, n in known.refused["reason"].value_counts().items()}
     return {
         "entities": {
             "total": written["rows"],
-            "labelled": {name: by_label.get(code, 0) for code, name in enumerate(schema.classes)},
-            "unlabelled": by_label.get(UNLABELED, 0),
+            "labelled": {name: written[f"{LABEL}:{code}"] for code, name in enumerate(schema.classes)},
+            "unlabelled": written[f"{LABEL}:{UNLABELED}"],
             "held_out": len(known.hidden),
         },
         "labels": {

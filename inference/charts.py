@@ -21,12 +21,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from inference.report_data import Curve, MetricStory
+from inference.report_data import Course, Curve, MetricStory, Panel
 from inference.report_numbers import day, number, percent, tick
 
 Doubles = NDArray[np.float64]
 Times = NDArray[np.datetime64]
-Steps = Literal["steps-pre", "steps-post"]
+Steps = Literal["default", "steps-pre", "steps-post"]
 
 ACCENT, BAND, INK, MUTED, BARS, RULE = "#0b6a75", "#d6e9ea", "#1c2430", "#56616f", "#98a4b0", "#dfe3e8"
 # (color, dash) of the methods' lines; the main one first.
@@ -100,8 +100,34 @@ def story(metric: MetricStory, key: str) -> Markup:
         level = block_means(values, OVERLAY_STEPS)
         axes.plot(_middles(times, OVERLAY_STEPS), level, color=INK, linewidth=0.9)
     axes.plot(middles, trend, color=ACCENT, linewidth=2)
-    _mark_change(axes, times, strongest_change(metric))
+    changed = strongest_change(metric)
+    if changed is not None:
+        _mark(axes, times[changed], day(str(times[changed])), late=changed > len(times) / 2)
     _frame_story(axes, times, values, metric.unit == "share")
+    return _svg(figure, key)
+
+
+def training(course: Course, panel: Panel, key: str) -> Markup:
+    """Draw one panel of a training: its lines over the steps, and a dot on each where the networks were kept."""
+    figure, axes = _axes(170, bottom=38)
+    steps, kept = np.asarray(course.steps, dtype=np.float64), [] if course.place is None else [course.place]
+    spaced = np.linspace(0, len(steps) - 1, min(len(steps), MAX_SMOOTH_POINTS)).round().astype(int)
+    shown = np.unique(np.append(spaced, kept).astype(int))
+    for position, line in enumerate(panel.lines.values()):
+        values = np.asarray(line, dtype=np.float64)
+        _line(axes, steps[shown], values[shown], position, "default")
+        axes.plot(steps[kept], values[kept], "o", color=line_style(position)[0], markersize=4.5, zorder=5)
+    axes.margins(y=0.06)
+    axes.autoscale_view()
+    if 0 <= axes.dataLim.y0 < np.inf:
+        axes.set_ylim(0, 1.06 * axes.dataLim.y1 or 1)
+    axes.set(xlim=(0, 1.04 * steps[-1]), xlabel="training step")  # room for half a label beyond the last step
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value) if panel.is_share else tick(value)))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
+    if kept:
+        _mark(axes, steps[kept[0]], f"kept: step {number(steps[kept[0]])}", late=2 * kept[0] >= len(steps))
     return _svg(figure, key)
 
 
@@ -137,14 +163,11 @@ def _middles(times: Times, width: int) -> Times:
     return middles
 
 
-def _mark_change(axes: Axes, times: Times, changed: int | None) -> None:
-    """Mark a step by a dashed line with its date above, on the side that has room."""
-    if changed is None:
-        return
-    late = changed > len(times) / 2
-    axes.axvline(times[changed], color=INK, linewidth=0.9, linestyle=(0, (3, 2)))
+def _mark(axes: Axes, place: Any, words: str, *, late: bool) -> None:  # noqa: ANN401  (a date or a number)
+    """Mark a place on the x axis by a dashed line with words above, on the side that has room."""
+    axes.axvline(place, color=INK, linewidth=0.9, linestyle=(0, (3, 2)))
     axes.annotate(
-        day(str(times[changed])), (times[changed], 1), (-3 if late else 3, 3), color=INK, fontsize=10,
+        words, (place, 1), (-3 if late else 3, 3), color=INK, fontsize=10,
         xycoords=("data", "axes fraction"), textcoords="offset points", ha="right" if late else "left",
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from feature_extraction import definitions, storage
 from feature_extraction.schema import ENTITY, FEATURE_SEPARATOR, LABEL, FeatureSchema
 from inference import report, table
 from inference.evaluate import Evaluation
+from inference.training_course import course_of
 from training.artifact import Manifest
 
 INTERVALS = "95 % percentile bootstrap over the held-out entities, 1,000 resamples drawn within rare and regular ones."
@@ -45,7 +46,7 @@ class Findings:
         title: heading of the report.
         settings: the run file, nested.
         features_url: the feature table.
-        scores: the scores table, by rank.
+        scores: the scores table, by rank; without a column `uncertainty` the report shows none.
         manifest: what is known of the model.
         evaluation: measures on hidden labels, if there are any.
         stories: series of the first few alerts.
@@ -72,6 +73,7 @@ def explain(findings: Findings, url: str) -> list[report.Alert]:
         alerts=alerts,
         stories=findings.stories,
         glossary=_glossary(alerts),
+        course=course_of(findings.manifest),
     )
     measured = findings.evaluation.to_json() if findings.evaluation else None
     facts = {"run": findings.run_id, "evaluation": measured, "validation": findings.manifest.metrics}
@@ -115,6 +117,7 @@ def _alerts(findings: Findings) -> list[report.Alert]:
             score=float(row["score"]),
             verdict=row["verdict"],
             reasons=[_reason(reason, typical) for reason in row["reasons"]],
+            uncertainty=_known(row.get("uncertainty")),
         )
         for row in listed.to_dict("records")
     ]
@@ -125,13 +128,17 @@ def _reason(reason: Mapping[str, Any], typical: Mapping[str, float | None]) -> r
     feature = DEFINITIONS[name]
     return report.Reason(
         feature=reason["feature"],
-        value=None if reason["value"] is None or np.isnan(reason["value"]) else float(reason["value"]),
+        value=_known(reason["value"]),
         contribution=float(reason["contribution"]),
         metric=metric,
         definition=feature.definition,
         unit=feature.unit,
         typical=typical[reason["feature"]],
     )
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else float(value)
 
 
 def _typical(url: str, names: list[str]) -> dict[str, float | None]:

@@ -14,12 +14,14 @@ from markupsafe import Markup
 from inference import charts, report_numbers, report_words
 from inference.report_data import (
     Alert,
+    Course,
     Curve,
     EntityStory,
     Estimate,
     Evaluation,
     Method,
     MetricStory,
+    Panel,
     Reason,
     Report,
     Run,
@@ -27,12 +29,14 @@ from inference.report_data import (
 
 __all__ = [
     "Alert",
+    "Course",
     "Curve",
     "EntityStory",
     "Estimate",
     "Evaluation",
     "Method",
     "MetricStory",
+    "Panel",
     "Reason",
     "Report",
     "Run",

@@ -130,13 +130,23 @@ class Reason:
 
 @dataclass(frozen=True)
 class Alert:
-    """One entity to review; `reasons` by size, largest first."""
+    """One entity to review.
+
+    Attributes:
+        rank: its place in the list, from 1.
+        entity_id: id of the entity.
+        score: probability of the rare class.
+        verdict: the class found most likely.
+        reasons: by size, largest first.
+        uncertainty: standard deviation of the ensemble's scores; None where the model states none.
+    """
 
     rank: int
     entity_id: str
     score: float
     verdict: str
     reasons: Sequence[Reason]
+    uncertainty: float | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +190,41 @@ class EntityStory:
 
 
 @dataclass(frozen=True)
+class Panel:
+    """What is drawn together of a training: name of each line to its value at each look, None where it has none."""
+
+    title: str
+    note: str
+    lines: Mapping[str, Sequence[float | None]]
+    is_share: bool = True
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a training went.
+
+    Attributes:
+        steps: steps done at each look, rising.
+        kept: the step whose networks the model is, None where that is not known.
+        panels: what the looks found.
+    """
+
+    steps: Sequence[int]
+    kept: int | None
+    panels: Sequence[Panel]
+
+    def __post_init__(self) -> None:
+        lengths = {len(values) for panel in self.panels for values in panel.lines.values()}
+        if not self.steps or lengths - {len(self.steps)}:
+            raise ValueError(f"{len(self.steps)} looks, lines of {sorted(lengths)} values; give one each, of one look")
+
+    @property
+    def place(self) -> int | None:
+        """Position of the look whose networks were kept."""
+        return next((place for place, step in enumerate(self.steps) if step == self.kept), None)
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything the page shows.
 
@@ -191,6 +236,7 @@ class Report:
         alerts: the review list, rank 1 first.
         stories: series of the first few alerts.
         glossary: feature, the part after `__`, to its unit and definition.
+        course: how the training went; None where the trainer notes no steps.
     """
 
     run: Run
@@ -200,3 +246,4 @@ class Report:
     alerts: Sequence[Alert]
     stories: Sequence[EntityStory]
     glossary: Mapping[str, tuple[str, str]]
+    course: Course | None = None

@@ -6,9 +6,10 @@ Takes the values of `inference.report_data`; gives plain text, which the templat
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
 from typing import Any, NamedTuple
 
-from inference.report_data import Alert, Estimate, Evaluation, Method, MetricStory, Reason, Report
+from inference.report_data import Alert, Course, Estimate, Evaluation, Method, MetricStory, Panel, Reason, Report
 from inference.report_numbers import day, feature_label, number, percent, quantity, score, shorten, step_name
 
 RANKINGS = {"average_precision": "average precision", "auroc": "AUROC"}
@@ -84,6 +85,19 @@ def leading(alerts: Sequence[Alert], most: int = 6) -> list[tuple[str, str, int]
     return [(metric, label, count) for (metric, label), count in firsts.most_common(most)]
 
 
+def disagreement(alerts: Sequence[Alert]) -> str:
+    """Say how far an ensemble's networks disagree on the list; empty where there is nothing to disagree."""
+    stated = [(alert.uncertainty, -alert.rank) for alert in alerts if alert.uncertainty is not None]
+    largest, rank = max(stated, default=(0.0, 0))
+    if not largest:
+        return ""
+    middle = median(spread for spread, _ in stated)
+    return (
+        f"the networks disagree by {score(middle)} on the middle entity of this list and by {score(largest)} on the "
+        f"one they disagree on most, rank {number(-rank)}"
+    )
+
+
 def measure_names(evaluation: Evaluation) -> list[str]:
     """List the measures of all methods, known ones first, each once."""
     known = [*RANKINGS, *SHARES]
@@ -154,6 +168,35 @@ def _against(name: str, own: Bounded, other: Method) -> str:
         return f"{name} ranks worse than {rival}, {theirs.words}: the intervals do not overlap. Prefer {rival}."
     order = "above" if own.value > theirs.value else "below" if own.value < theirs.value else "level with"
     return f"{name} is {order} {rival}, {theirs.words}, but the intervals overlap: no difference is shown."
+
+
+def course(record: Course) -> str:
+    """Say in a sentence or two how long a training was, and which of its networks were kept."""
+    looks, last = len(record.steps), record.steps[-1]
+    length = f"{number(last)} {'step' if last == 1 else 'steps'}, measured {_times(looks)}."
+    if record.kept is None:
+        return length
+    return f"{length} The model is made of the networks as they were at step {number(record.kept)}."
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{number(count)} times"
+
+
+def looked(panel: Panel, value: float | None) -> str:
+    """Write what a look found: a share as a percentage, anything else with three digits."""
+    return percent(value) if panel.is_share else number(value)
+
+
+def panel_words(record: Course, panel: Panel) -> str:
+    """Say in words what a panel of a training shows, for those who do not see it."""
+    places = {0: f"at step {number(record.steps[0])}", len(record.steps) - 1: f"at step {number(record.steps[-1])}"}
+    if record.place is not None:
+        places[record.place] = f"at step {number(record.steps[record.place])}, kept"
+    return "; ".join(
+        f"{shorten(name)} " + ", ".join(f"{looked(panel, values[at])} {words}" for at, words in sorted(places.items()))
+        for name, values in panel.lines.items()
+    )
 
 
 def balance(total: int, parts: Mapping[str, int]) -> Balance:

@@ -20,7 +20,7 @@ from feature_extraction.schema import ENTITY, FEATURE_SEPARATOR, LABEL, UNLABELE
 from inference import table
 from inference.settings import ScoreSettings
 from training import artifact as artifacts
-from training.trainer import Artifact, Floats
+from training.trainer import Artifact, Floats, StatesUncertainty
 
 ROWS_PER_BIN = 100_000
 ROWS_PER_BLOCK = 1024
@@ -105,6 +105,7 @@ def scored_schema(classes: tuple[str, ...]) -> T.StructType:
     """Return the columns that `partition_scores` gives."""
     fields = [T.StructField(ENTITY, T.StringType()), T.StructField(LABEL, T.ByteType())]
     fields += [T.StructField("score", T.FloatType()), T.StructField("verdict", T.StringType())]
+    fields += [T.StructField("uncertainty", T.FloatType())]
     return T.StructType(fields + [T.StructField(probability(name), T.FloatType()) for name in classes])
 
 
@@ -120,23 +121,39 @@ def partition_scores(artifact_url: str) -> Callable[[Iterable[pd.DataFrame]], It
 
 
 def scores_of(rows: pd.DataFrame, model: Artifact) -> pd.DataFrame:
-    """Score feature rows; the verdict is the likeliest class, `unknown` among them where the model has it."""
+    """Score feature rows; the verdict is the likeliest class, `unknown` among them where the model has it.
+
+    `uncertainty` is the spread of the members' scores, and missing where the model states none.
+    """
     features = rows[list(model.schema.names)].to_numpy(dtype=np.float32)
-    chances = _chances(model, features)
+    chances, spread = _predicted(model, features)
     columns: dict[str, Any] = {ENTITY: rows[ENTITY].to_numpy(), LABEL: rows[LABEL].to_numpy()}
     columns["score"] = chances[:, model.classes.index(model.rare)]
     columns["verdict"] = np.array(model.classes, dtype=object)[chances.argmax(axis=1)]
+    columns["uncertainty"] = spread
     return pd.DataFrame(columns | {probability(name): chances[:, i] for i, name in enumerate(model.classes)})
 
 
-def _chances(model: Artifact, features: Floats) -> Floats:
-    """Predict in blocks of one size, for BLAS may round a row otherwise in a batch of another size."""
-    parts = [np.empty((0, len(model.classes)), dtype=np.float32)]
+def _predicted(model: Artifact, features: Floats) -> tuple[Floats, Floats]:
+    """Return probabilities (rows, classes) and their spread (rows,), NaN where the model states none.
+
+    Blocks are of one size, for BLAS may round a row otherwise in a batch of another size.
+    """
+    chances = [np.empty((0, len(model.classes)), dtype=np.float32)]
+    spreads = [np.empty(0, dtype=np.float32)]
     for first in range(0, len(features), ROWS_PER_BLOCK):
         block = features[first : first + ROWS_PER_BLOCK]
         full = np.pad(block, ((0, ROWS_PER_BLOCK - len(block)), (0, 0)), mode="edge")
-        parts.append(model.predict(full)[: len(block)])
-    return np.concatenate(parts)
+        found, spread = _predicted_once(model, full)
+        chances.append(found[: len(block)])
+        spreads.append(spread[: len(block)])
+    return np.concatenate(chances), np.concatenate(spreads)
+
+
+def _predicted_once(model: Artifact, features: Floats) -> tuple[Floats, Floats]:
+    if isinstance(model, StatesUncertainty):
+        return model.predict_with_uncertainty(features)
+    return model.predict(features), np.full(len(features), np.nan, dtype=np.float32)
 
 
 def choose_alerts(scored: DataFrame, settings: ScoreSettings) -> list[str]:
@@ -200,7 +217,7 @@ def _largest(
 
 
 def _write(ranks: DataFrame, reasons: DataFrame, files: int, classes: tuple[str, ...], url: str) -> None:
-    columns = [ENTITY, "score", "rank", "alert", "verdict", *map(probability, classes), "reasons"]
+    columns = [ENTITY, "score", "rank", "alert", "verdict", "uncertainty", *map(probability, classes), "reasons"]
     empty = F.array().cast(T.ArrayType(REASON))
     full = (
         ranks.join(F.broadcast(reasons), ENTITY, "left")

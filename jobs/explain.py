@@ -67,7 +67,7 @@ def _write(settings: RunSettings, scored: Run, facts: Mapping[str, Any], feature
 
 def read_scores(url: str) -> pd.DataFrame:
     """Return the scores table, most likely rare first."""
-    columns = ["score", "rank", "alert", "verdict", "reasons"]
+    columns = ["score", "rank", "alert", "verdict", "uncertainty", "reasons"]
     return table.rows(url, columns).reset_index().sort_values("rank", ignore_index=True)
 
 

@@ -17,7 +17,6 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 import safetensors.numpy
-import skops.io
 from numpy.typing import NDArray
 from pyarrow import parquet
 
@@ -93,6 +92,32 @@ class Manifest:
         fields = {name: value for name, value in json.loads(text).items() if name not in ("files", "format")}
         schema = FeatureSchema.from_json(json.dumps(fields["schema"]))
         return cls(**fields | {"schema": schema, "classes": tuple(fields["classes"])})
+
+
+@dataclass(frozen=True)
+class Described:
+    """What every artifact of this program is besides its weights.
+
+    Attributes:
+        manifest: what is known of the training.
+    """
+
+    manifest: Manifest
+
+    @property
+    def schema(self) -> FeatureSchema:
+        """Schema of the rows it takes."""
+        return self.manifest.schema
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, one per probability."""
+        return self.manifest.classes
+
+    @property
+    def rare(self) -> str:
+        """The class whose probability is the score."""
+        return self.manifest.rare
 
 
 def package_versions(*packages: str) -> dict[str, str]:
@@ -191,11 +216,15 @@ def unpack_arrays(data: bytes) -> dict[str, NDArray[Any]]:
 
 def pack_model(model: Any) -> bytes:  # noqa: ANN401  (any scikit-learn estimator)
     """Return a scikit-learn model as skops bytes."""
+    import skops.io  # here alone: it imports all of scikit-learn, and torch with it where that is installed
+
     return bytes(skops.io.dumps(model))
 
 
 def unpack_model(data: bytes) -> Any:  # noqa: ANN401  (any scikit-learn estimator)
     """Read what `pack_model` made; a type outside `TRUSTED_TYPES` raises `ArtifactError`, unread."""
+    import skops.io  # here alone, as above
+
     strange = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
     if strange:
         raise ArtifactError(

@@ -10,16 +10,15 @@ left out; 3 fit on all labelled rows.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import ensemble, linear_model
 from threadpoolctl import threadpool_limits
 
-from feature_extraction.schema import FeatureSchema
 from training import artifact
-from training.artifact import Manifest, check_width
+from training.artifact import Described, Manifest, check_width
 from training.metrics import held_out_summary
 from training.scaler import Scaler
 from training.settings import FOLDS, GradientBoostingSettings, LogisticRegressionSettings
@@ -84,35 +83,18 @@ class GradientBoosting(GradientBoostingSettings):
 
 
 @dataclass(frozen=True)
-class LogisticRegressionArtifact:
+class LogisticRegressionArtifact(Described):
     """A fitted logistic regression.
 
     Attributes:
-        manifest: what is known of the training.
         scaler: raw features to inputs.
         model: the scikit-learn model over the inputs.
         reference: mean inputs of the labelled rows that are not rare; contributions compare with it.
     """
 
-    manifest: Manifest
     scaler: Scaler
     model: Any
     reference: Doubles
-
-    @property
-    def schema(self) -> FeatureSchema:
-        """Schema of the rows it takes."""
-        return self.manifest.schema
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names, one per probability."""
-        return self.manifest.classes
-
-    @property
-    def rare(self) -> str:
-        """The class whose probability is the score."""
-        return self.manifest.rare
 
     def predict(self, features: Floats) -> Floats:
         """Return probabilities (rows, classes) of raw rows; another width raises `SchemaMismatch`."""
@@ -155,35 +137,18 @@ class LogisticRegressionArtifact:
 
 
 @dataclass(frozen=True)
-class GradientBoostingArtifact:
+class GradientBoostingArtifact(Described):
     """A fitted gradient boosting.
 
     Attributes:
-        manifest: what is known of the training.
         model: the scikit-learn model over the features in `present`.
         reference: medians of the labelled rows that are not rare, raw; contributions compare with it.
         present: positions of the features that were not missing throughout.
     """
 
-    manifest: Manifest
     model: Any
     reference: Floats
     present: tuple[int, ...]
-
-    @property
-    def schema(self) -> FeatureSchema:
-        """Schema of the rows it takes."""
-        return self.manifest.schema
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names, one per probability."""
-        return self.manifest.classes
-
-    @property
-    def rare(self) -> str:
-        """The class whose probability is the score."""
-        return self.manifest.rare
 
     def predict(self, features: Floats) -> Floats:
         """Return probabilities (rows, classes) of raw rows; another width raises `SchemaMismatch`."""
@@ -232,12 +197,6 @@ class GradientBoostingArtifact:
         arrays = artifact.unpack_arrays(files[REFERENCE])
         model = artifact.unpack_model(files[MODEL])
         return cls(manifest, model, arrays["reference"], tuple(arrays["present"].tolist()))
-
-
-class _Fitted(Protocol):
-    manifest: Manifest
-
-    def predict(self, features: Floats) -> Floats: ...
 
 
 A = TypeVar("A", LogisticRegressionArtifact, GradientBoostingArtifact)

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_extraction.schema import FeatureSchema
-from training.artifact import ArtifactError, Manifest, check_width, pack_arrays, save_files, unpack_arrays
+from training.artifact import ArtifactError, Described, Manifest, check_width, pack_arrays, save_files, unpack_arrays
 from training.scaler import Scaler
 from training.trainer import Floats
 
@@ -118,44 +117,22 @@ class DenseNetwork:
 
 
 @dataclass(frozen=True)
-class DenseNetworkArtifact:
+class DenseNetworkArtifact(Described):
     """An ensemble of dense networks over one scaler; probabilities and contributions are members' means.
 
     Attributes:
-        manifest: what is known of the training.
         scaler: raw features to inputs.
         members: the networks, each with one logit per class.
         reference: the scaled row that contributions compare with, (inputs,).
     """
 
-    manifest: Manifest
     scaler: Scaler
     members: tuple[DenseNetwork, ...]
     reference: Floats
 
-    @property
-    def schema(self) -> FeatureSchema:
-        """Schema of the rows it takes."""
-        return self.manifest.schema
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names, one per probability."""
-        return self.manifest.classes
-
-    @property
-    def rare(self) -> str:
-        """The class whose probability is the score."""
-        return self.manifest.rare
-
     def predict(self, features: Floats) -> Floats:
         """Return probabilities (rows, classes) of raw rows; another width raises `SchemaMismatch`."""
-        check_width(features, self.schema)
-        parts = [np.empty((0, len(self.classes)), dtype=np.float32)]
-        for first in range(0, len(features), ROWS_AT_ONCE):
-            inputs = self.scaler.transform(features[first : first + ROWS_AT_ONCE])
-            parts.append(np.mean([softmax(member.logits(inputs)) for member in self.members], axis=0))
-        return np.concatenate(parts).astype(np.float32)
+        return self.predict_with_uncertainty(features)[0]
 
     def uncertainty(self, features: Floats) -> Floats:
         """Return the standard deviation over the members of the rare class's probability, (rows,).
@@ -163,13 +140,19 @@ class DenseNetworkArtifact:
         It tells how far the members disagree, between 0 and 0.5, not how far all of them may be wrong; a single
         member gives 0.
         """
+        return self.predict_with_uncertainty(features)[1]
+
+    def predict_with_uncertainty(self, features: Floats) -> tuple[Floats, Floats]:
+        """Return what `predict` and `uncertainty` return, in one pass."""
         check_width(features, self.schema)
         code = self.classes.index(self.rare)
-        parts = [np.empty(0, dtype=np.float32)]
+        means, spreads = [np.empty((0, len(self.classes)))], [np.empty(0)]
         for first in range(0, len(features), ROWS_AT_ONCE):
             inputs = self.scaler.transform(features[first : first + ROWS_AT_ONCE])
-            parts.append(np.std([softmax(member.logits(inputs))[:, code] for member in self.members], axis=0))
-        return np.concatenate(parts).astype(np.float32)
+            chances = np.stack([softmax(member.logits(inputs)) for member in self.members])
+            means.append(chances.mean(axis=0))
+            spreads.append(chances[:, :, code].std(axis=0))
+        return np.concatenate(means).astype(np.float32), np.concatenate(spreads).astype(np.float32)
 
     def contributions(self, features: Floats) -> Floats:
         """Return each feature's signed share in the rare class's log-odds, (rows, features).

@@ -71,6 +71,19 @@ class Artifact(Protocol):
         ...
 
 
+@runtime_checkable
+class StatesUncertainty(Protocol):
+    """What an artifact may also be: an ensemble, which can say how far its members disagree."""
+
+    def predict_with_uncertainty(self, features: Floats) -> tuple[Floats, Floats]:
+        """Return what `predict` returns and the spread of the members' scores, (rows, classes) and (rows,).
+
+        The spread is the standard deviation over the members of the rare class's probability: 0 where all say the
+        same, 0.5 at most. How far all of them may be wrong together it cannot tell.
+        """
+        ...
+
+
 class Trainer(Protocol):
     """A frozen set of settings that can learn."""
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_extraction.components import Calendar
-from feature_extraction.series import FEWEST_ENTITIES, KEY, series_batches
+from feature_extraction.series import FEWEST_ENTITIES, KEY, series_batches, step_bits
 from feature_extraction.settings import EventsSettings, WindowSettings
 
 DAYS = 6
@@ -43,9 +43,10 @@ def logs(draw):
 
 
 def batches(frame, cuts=()):
-    columns = {KEY: pa.int64(), "entity_id": pa.string(), "_step": pa.int32(), "_time": pa.int64()}
+    columns = {KEY: pa.int64(), "entity_id": pa.string(), "_time": pa.int64()}
     values = {f"_value_{name}": frame["x"] for name in METRICS if name not in ("visits", "sales")}
-    table = frame.assign(**values, _value_sales=np.where(frame["x"].isna(), np.nan, 1.0))
+    keys = frame[KEY] * 2 ** step_bits(DAYS) + frame["_step"]
+    table = frame.assign(**values, **{KEY: keys}, _value_sales=np.where(frame["x"].isna(), np.nan, 1.0))
     schema = pa.schema(list(columns.items()) + [(name, pa.float64()) for name in [*values, "_value_sales"]])
     whole = pa.RecordBatch.from_pandas(table, schema=schema, preserve_index=False)
     places = [0, *sorted(min(cut, len(frame)) for cut in cuts), len(frame)]

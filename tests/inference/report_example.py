@@ -6,12 +6,14 @@ import numpy as np
 
 from inference.report import (
     Alert,
+    Course,
     Curve,
     EntityStory,
     Estimate,
     Evaluation,
     Method,
     MetricStory,
+    Panel,
     Reason,
     Report,
     Run,
@@ -76,6 +78,7 @@ def example(alerts: int = 200, stories: int = 8, *, days: int = 273, seed: int =
         alerts=listed,
         stories=tuple(_story(random, alert.entity_id, days) for alert in listed[:stories]),
         glossary=GLOSSARY,
+        course=_course(random),
     )
 
 
@@ -98,6 +101,28 @@ def _run() -> Run:
     )
 
 
+def _course(random: np.random.Generator) -> Course:
+    looks = np.arange(1, 41)
+
+    def line(start: float, end: float, noise: float) -> list[float]:
+        values = end + (start - end) * np.exp(-looks / 9) + noise * random.normal(size=len(looks))
+        return np.abs(values).round(5).tolist()
+
+    held_out = "on labelled rows held out from each network"
+    losses = {"held-out rows": line(1.3, 1.05, 0.03), "supervised": line(1.4, 0.6, 0.01)}
+    losses |= {"unsupervised": line(1.9, 0.9, 0.02), "generator": line(0.4, 3.2, 0.1)}
+    recalls = {"lapsed": line(0.7, 0.55, 0.02), "regular_low": line(0.4, 0.8, 0.02)}
+    recalls |= {"regular_mid": line(0.2, 0.7, 0.02), "regular_high": line(0.9, 0.85, 0.01)}
+    unknown = {"of all rows": line(0.2, 0.1, 0.01), "of lapsed rows": line(0.05, 0.08, 0.015)}
+    panels = (
+        Panel("Losses", "averages of the steps between; on held-out rows, at the step", losses, is_share=False),
+        Panel("Ranking", held_out, {"average precision of lapsed": line(0.3, 0.52, 0.01)}, is_share=False),
+        Panel("Verdict unknown", held_out, unknown),
+        Panel("Recall by class", held_out, recalls),
+    )
+    return Course((50 * looks).tolist(), 1450, panels)
+
+
 def _evaluation(truth: np.ndarray, scores: dict[str, np.ndarray]) -> Evaluation:
     methods = []
     for name, score in scores.items():
@@ -112,7 +137,8 @@ def _alert(random: np.random.Generator, rank: int) -> Alert:
     sizes = np.sort(random.gamma(1.2, 0.4, size=5))[::-1] * np.exp(-rank / 300)
     reasons = tuple(_reason(random, str(column), float(size)) for column, size in zip(picked, sizes, strict=True))
     verdict = "unknown" if random.random() < 0.1 else "lapsed"
-    return Alert(rank, str(random.integers(1, 2500)), float(0.99 * np.exp(-rank / 160)), verdict, reasons)
+    entity_id, score = str(random.integers(1, 2500)), float(0.99 * np.exp(-rank / 160))
+    return Alert(rank, entity_id, score, verdict, reasons, uncertainty=float(score * random.beta(2, 30)))
 
 
 def _reason(random: np.random.Generator, column: str, size: float) -> Reason:

@@ -129,6 +129,30 @@ def test_the_page_shows_the_measures(written, whole):
     assert "does not add up" not in page
 
 
+def test_the_networks_disagreement_is_told_of_every_alert(written, whole):
+    page = (written[0] / "report.html").read_text()
+    listed = whole.scores[whole.scores["alert"]]
+    assert [alert.uncertainty for alert in written[1]] == listed["uncertainty"].tolist()
+    assert page.count("<small>± ") == len(listed)
+    assert f"by {listed['uncertainty'].max():.3f} on the one they disagree on most" in page
+
+
+def test_a_model_that_states_no_uncertainty_gets_no_word_of_it(example, features_url, logistic, whole, tmp_path):
+    told = findings(example, features_url, logistic)
+    bare = replace(whole, scores=whole.scores.drop(columns="uncertainty"))
+    for number, one in enumerate((told, bare)):
+        assert {alert.uncertainty for alert in explain(one, str(tmp_path / str(number)))} == {None}
+        assert "±" not in (tmp_path / str(number) / "report.html").read_text()
+
+
+def test_the_page_tells_how_training_went(whole, tmp_path):
+    history = {"best_step": 10, "step": [5, 10], "validation_average_precision": [0.25, 0.75]}
+    explain(replace(whole, manifest=replace(whole.manifest, history=history)), str(tmp_path))
+    page = (tmp_path / "report.html").read_text()
+    assert "10 steps, measured 2 times. The model is made of the networks as they were at step 10." in page
+    assert "average precision of rare 0.25 at step 5, 0.75 at step 10, kept" in page
+
+
 def test_a_story_is_linked_to_its_alert(whole, tmp_path):
     first = whole.scores.loc[whole.scores["alert"], ENTITY].iloc[0]
     told = replace(whole, stories=[EntityStory(first, [], "Spend fell.")])

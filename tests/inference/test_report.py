@@ -90,7 +90,7 @@ def test_first_sentence_says_what_was_found(page):
 
 def test_every_alert_has_a_row_and_every_story_its_charts(full):
     assert full.count('<tr id="rank-') == 200
-    assert full.count('<svg class="chart"') == 8 * 5 + 2
+    assert full.count('<svg class="chart"') == 8 * 5 + 2 + 4
 
 
 def test_charts_draw_text_as_text(full):

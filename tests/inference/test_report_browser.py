@@ -26,6 +26,7 @@ FLAGS = (
     "--disable-dev-shm-usage",
 )
 DESKTOP, PHONE = (1280, 900), (375, 812)
+ANCHORS = ("header", "#list", "#alerts", "#histories", "#trust", "#training", "#data", "#limits")
 LOCAL = ("file:", "data:", "about:")
 
 
@@ -99,7 +100,7 @@ def test_fits_its_window_and_says_nothing_on_the_console(browser, page, screensh
     opened(browser, page, size)
     widths = browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
     assert widths[0] <= widths[1] == size[0]
-    shoot(browser, screenshots, name, ("header", "#list", "#alerts", "#histories", "#trust", "#data", "#limits"))
+    shoot(browser, screenshots, name, ANCHORS)
     assert browser.get_log("browser") == []
 
 
@@ -177,7 +178,7 @@ def test_reads_whole_without_javascript(browser, page, screenshots):
 
     assert found("#alerts tbody tr") == 200
     assert found("#alerts tbody tr[hidden]") == 0
-    assert found("svg.chart") == 42
+    assert found("svg.chart") == 46
     assert found("form.tools[hidden]") == found("#more[hidden]") == 1
     assert browser.save_screenshot(str(screenshots / "no-javascript.png"))
 

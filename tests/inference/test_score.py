@@ -18,6 +18,7 @@ from inference.settings import ScoreSettings
 from tests.inference import small_table
 from training import artifact as artifacts
 from training.baselines import LogisticRegression
+from training.dense_network import DenseNetwork
 
 pytestmark = pytest.mark.spark
 SETTINGS = ScoreSettings(alerts=12, reasons=3)
@@ -60,6 +61,7 @@ def test_columns_and_types_are_as_contracted(scored_url):
         ("rank", "int64"),
         ("alert", "bool"),
         ("verdict", "string"),
+        ("uncertainty", "float"),
         *chances,
     ]
     reason = found.field("reasons").type.value_type
@@ -90,6 +92,29 @@ def test_probabilities_are_the_artifacts_bit_for_bit(spark, features_url, name, 
     assert (found["score"] == expected["p_rare"]).all()
     likeliest = expected.idxmax(axis=1).str.removeprefix("p_")
     assert (found["verdict"] == likeliest).all()
+
+
+def test_uncertainty_is_the_networks_spread_bit_for_bit(scored, features_url, network):
+    model, rows = artifacts.load(network), small_table.collected(features_url)
+    expected = model.uncertainty(rows[list(model.schema.names)].to_numpy(dtype=np.float32))
+    assert (scored.set_index(ENTITY).loc[rows.index, "uncertainty"].to_numpy() == expected).all()
+    assert 0 < expected.min() < expected.max() <= 0.5
+
+
+def test_uncertainty_is_null_where_the_model_states_none(spark, features_url, logistic, tmp_path):
+    score(spark, features_url, logistic, SETTINGS, str(tmp_path / "scores"))
+    tables = [parquet.read_table(file) for file in publishing.part_files(str(tmp_path / "scores"))]
+    assert {str(table.schema.field("uncertainty").type) for table in tables} == {"float"}
+    assert sum(table["uncertainty"].null_count for table in tables) == 240
+
+
+def test_an_ensemble_is_asked_once_a_block(example, network, monkeypatch):
+    model, asked = artifacts.load(network), []
+    logits = DenseNetwork.logits
+    monkeypatch.setattr(DenseNetwork, "logits", lambda self, rows: asked.append(len(rows)) or logits(self, rows))
+    frame = pd.DataFrame(example.features, columns=list(example.schema.names))
+    scores_of(frame.assign(**{ENTITY: example.ids, LABEL: example.labels}), model)
+    assert asked == [scoring.ROWS_PER_BLOCK] * len(model.members)
 
 
 def test_the_network_answers_with_every_class_and_unknown(scored):
@@ -252,7 +277,9 @@ def test_classes_that_differ_in_case_alone_are_refused(spark, tmp_path):
         score(spark, small.write(tmp_path / "features"), str(tmp_path / "model"), SETTINGS, str(tmp_path / "scores"))
 
 
-def test_executors_load_no_framework(spark, features_url, network):
+def test_executors_load_no_framework(spark, features_url, network, monkeypatch):
+    # Another environment gets another worker: one that scored a scikit-learn model has what skops imports.
+    monkeypatch.setitem(spark.sparkContext.environment, "SCARCE_TEST_WORKER", "fresh")
     run = partition_scores(network)
 
     def modules(batches):

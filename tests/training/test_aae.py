@@ -1,5 +1,6 @@
 """The adversarial autoencoder: who moves whom, what it does not learn from, its score, threshold and reasons."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -100,6 +101,21 @@ def test_score_is_reconstruction_error_and_surprise_standardised(fitted):
         scores.append(parts.sum(axis=1))
     log_odds = np.arcsinh(np.mean(scores, axis=0) - fitted.scale.threshold)
     np.testing.assert_allclose(logit(fitted.predict(rows)[:, 1].astype(float)), log_odds, rtol=1e-3, atol=1e-4)
+
+
+def test_uncertainty_is_the_spread_of_the_members(fitted):
+    rows, (first, second) = table(1).features[:20], fitted.members
+    scale = fitted.scale
+    alone = [
+        replace(fitted, members=(member,), scale=replace(scale, center=scale.center[[i]], spread=scale.spread[[i]]))
+        for i, member in enumerate((first, second))
+    ]
+    scores = [one.predict(rows)[:, 1] for one in alone]
+    np.testing.assert_allclose(fitted.uncertainty(rows), np.std(scores, axis=0), atol=1e-6)
+    assert fitted.uncertainty(rows).max() > 0.001
+    assert fitted.uncertainty(rows).dtype == np.float32
+    assert (alone[0].uncertainty(rows) == 0).all()
+    assert fitted.uncertainty(rows[:0]).shape == (0,)
 
 
 def test_latent_weight_0_leaves_the_reconstruction_error(fitted):

@@ -13,9 +13,10 @@ import skops.io
 from sklearn.preprocessing import FunctionTransformer
 
 from feature_extraction.schema import FeatureSchema, SchemaMismatch
-from training.artifact import MANIFEST, ArtifactError, Manifest, load, load_files, unpack_model
+from training.artifact import ARTIFACTS, MANIFEST, ArtifactError, Manifest, load, load_files, unpack_model
 from training.dense_network import SCALER, WEIGHTS, DenseNetwork, DenseNetworkArtifact
 from training.scaler import Scaler
+from training.trainer import StatesUncertainty, load_class
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,6 +63,21 @@ def test_loaded_artifact_is_the_saved_one(artifact, folder):
     assert loaded.manifest == artifact.manifest
     np.testing.assert_array_equal(loaded.predict(rows), artifact.predict(rows))
     np.testing.assert_array_equal(loaded.contributions(rows), artifact.contributions(rows))
+
+
+@pytest.mark.parametrize("place", sorted(set(ARTIFACTS.values())))
+def test_every_artifact_says_what_it_was_trained_on(artifact, place):
+    fields = load_class(place).__dataclass_fields__
+    described = load_class(place)(artifact.manifest, *[None] * (len(fields) - 1))
+    assert described.schema == artifact.manifest.schema
+    assert described.classes == ("regular", "rare", "unknown")
+    assert described.rare == "rare"
+
+
+def test_ensembles_state_their_uncertainty_and_single_models_do_not(artifact):
+    assert isinstance(artifact, StatesUncertainty)
+    assert issubclass(load_class(ARTIFACTS["aae"]), StatesUncertainty)
+    assert not issubclass(load_class(ARTIFACTS["logistic_regression"]), StatesUncertainty)
 
 
 def test_url_may_be_a_file_url(artifact, tmp_path):

@@ -112,6 +112,9 @@ def test_uncertainty_is_the_spread_of_the_members(rows):
     together = ensemble(*members)
     np.testing.assert_allclose(together.uncertainty(rows), np.std(scores, axis=0), atol=1e-6)
     np.testing.assert_allclose(together.predict(rows)[:, RARE], np.mean(scores, axis=0), atol=1e-6)
+    both = together.predict_with_uncertainty(rows)
+    np.testing.assert_array_equal(both[0], together.predict(rows))
+    np.testing.assert_array_equal(both[1], together.uncertainty(rows))
     assert together.uncertainty(rows).dtype == np.float32
     assert together.uncertainty(rows[:0]).shape == (0,)
     assert (ensemble(members[0]).uncertainty(rows) == 0).all()

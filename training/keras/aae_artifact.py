@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_extraction.schema import FeatureSchema
-from training.artifact import ArtifactError, Manifest, check_width, pack_arrays, save_files, unpack_arrays
+from training.artifact import ArtifactError, Described, Manifest, check_width, pack_arrays, save_files, unpack_arrays
 from training.dense_network import PATH_STEPS, ROWS_AT_ONCE, SCALER, WEIGHTS, DenseNetwork
 from training.scaler import Scaler
 from training.trainer import Floats
@@ -76,50 +75,46 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class AAEArtifact:
+class AAEArtifact(Described):
     """An ensemble of autoencoders over one scaler.
 
     The score is the mean of the members' standardised surprise. The log-odds of the rare class are asinh(score -
     threshold): 0 at the threshold, and so slow beyond it that even far rows keep their order in float32.
 
     Attributes:
-        manifest: what is known of the training.
         scaler: raw features to inputs.
         members: the autoencoders.
         scale: what is usual, and the threshold.
         reference: the scaled row that contributions compare with, (inputs,).
     """
 
-    manifest: Manifest
     scaler: Scaler
     members: tuple[Autoencoder, ...]
     scale: Scale
     reference: Floats
 
-    @property
-    def schema(self) -> FeatureSchema:
-        """Schema of the rows it takes."""
-        return self.manifest.schema
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names, one per probability."""
-        return self.manifest.classes
-
-    @property
-    def rare(self) -> str:
-        """The class whose probability is the score."""
-        return self.manifest.rare
-
     def predict(self, features: Floats) -> Floats:
         """Return probabilities (rows, classes) of raw rows; another width raises `SchemaMismatch`."""
+        return self.predict_with_uncertainty(features)[0]
+
+    def uncertainty(self, features: Floats) -> Floats:
+        """Return the standard deviation over the members of the rare class's probability, (rows,).
+
+        A member's probability is what the artifact's would be if that member's score were the mean of all.
+        """
+        return self.predict_with_uncertainty(features)[1]
+
+    def predict_with_uncertainty(self, features: Floats) -> tuple[Floats, Floats]:
+        """Return what `predict` and `uncertainty` return, in one pass."""
         check_width(features, self.schema)
-        rare = np.empty(len(features))
+        rare, spread = np.empty(len(features)), np.empty(len(features), dtype=np.float32)
         for first in range(0, len(features), ROWS_AT_ONCE):
-            excess = self._excess(self.scaler.transform(features[first : first + ROWS_AT_ONCE]))
-            rare[first : first + ROWS_AT_ONCE] = 1 / (1 + np.exp(-np.arcsinh(excess)))
+            block = slice(first, first + ROWS_AT_ONCE)
+            scores = self._scores(self.scaler.transform(features[block]))
+            rare[block] = self._probability(scores.mean(axis=0))
+            spread[block] = self._probability(scores).std(axis=0)
         code = self.classes.index(self.rare)
-        return np.insert((1 - rare)[:, None], code, rare, axis=1).astype(np.float32)
+        return np.insert((1 - rare)[:, None], code, rare, axis=1).astype(np.float32), spread
 
     def contributions(self, features: Floats) -> Floats:
         """Return each feature's signed share in the rare class's log-odds, (rows, features).
@@ -158,10 +153,12 @@ class AAEArtifact:
         scale = Scale(center=arrays["center"], spread=arrays["spread"], **numbers)
         return cls(manifest, Scaler.from_json(files[SCALER].decode()), members, scale, arrays["reference"])
 
-    def _excess(self, inputs: Floats) -> Doubles:
-        """Return by how much scores lie above the threshold, (rows,)."""
-        scores = self.scale.scores([member.surprise(inputs) for member in self.members])
-        return np.asarray(np.mean(scores, axis=0) - self.scale.threshold)
+    def _scores(self, inputs: Floats) -> Doubles:
+        """Return each member's standardised surprise, (members, rows)."""
+        return np.stack(self.scale.scores([member.surprise(inputs) for member in self.members]))
+
+    def _probability(self, scores: Doubles) -> Doubles:
+        return np.asarray(1 / (1 + np.exp(-np.arcsinh(scores - self.scale.threshold))))
 
     def _integrated_gradients(self, inputs: Floats) -> Floats:
         change, total = inputs - self.reference, np.zeros(inputs.shape)
@@ -169,5 +166,6 @@ class AAEArtifact:
             place = self.reference + np.float32((step + 0.5) / PATH_STEPS) * change
             pairs = zip(self.members, self.scale.weights(), strict=True)
             slope = np.mean([member.pull_back(place, weights) for member, weights in pairs], axis=0)
-            total += slope / np.sqrt(1 + self._excess(place)[:, None] ** 2)
+            excess = self._scores(place).mean(axis=0)[:, None] - self.scale.threshold
+            total += slope / np.sqrt(1 + excess**2)
         return (change * total / PATH_STEPS).astype(np.float32)
