@@ -17,7 +17,7 @@ from feature_extraction import definitions, events, labels, publishing, storage,
 from feature_extraction.components import Calendar
 from feature_extraction.event_columns import RAW
 from feature_extraction.feature_rows import NUM_EVENTS, Extraction, partition_features
-from feature_extraction.schema import ENTITY, FIT_STATUS, LABEL, FeatureSchema
+from feature_extraction.schema import CONFIDENCE, ENTITY, FIT_STATUS, LABEL, FeatureSchema
 from feature_extraction.series import KEY, SeriesBatch, events_of, series_batches
 from feature_extraction.tally import ExtractionError
 
@@ -105,7 +105,8 @@ def series_of(validated: DataFrame, job: Extraction) -> SeriesBatch:
 def _write_features(validated: DataFrame, job: Extraction, known: labels.Labels, url: str) -> list[str]:
     """Write the feature table to the folder `url`; return its files."""
     codes = {name: code for code, name in enumerate(known.classes)}
-    shown = dict(zip(known.shown[ENTITY], known.shown[LABEL].map(codes), strict=True))
+    rows = zip(known.shown[ENTITY], known.shown[LABEL].map(codes), known.shown[CONFIDENCE], strict=True)
+    shown = {entity: (code, confidence) for entity, code, confidence in rows}
     make = partition_features(job, validated.sparkSession.sparkContext.broadcast(shown))
     folder = storage.spark_url(url)  # a bare path would be another one for a worker with another working directory
 
@@ -115,8 +116,8 @@ def _write_features(validated: DataFrame, job: Extraction, known: labels.Labels,
         names = list(table_files.write(make(batches), folder, context.partitionId()))
         yield pa.RecordBatch.from_pydict({"file": pa.array(names, pa.string())})
 
-    rows = events_by_entity(validated, job).mapInArrow(write, "file string").collect()
-    return sorted(storage.join(url, row["file"]) for row in rows)
+    written = events_by_entity(validated, job).mapInArrow(write, "file string").collect()
+    return sorted(storage.join(url, row["file"]) for row in written)
 
 
 def _read_back(spark: SparkSession, job: Extraction, files: list[str]) -> DataFrame:
@@ -128,6 +129,8 @@ def _read_back(spark: SparkSession, job: Extraction, files: list[str]) -> DataFr
 def spark_schema(job: Extraction) -> T.StructType:
     """Return the table's columns, which are what `partition_features` gives."""
     fields = [T.StructField(ENTITY, T.StringType()), T.StructField(LABEL, T.ByteType())]
+    if job.labels.confidence:
+        fields.append(T.StructField(CONFIDENCE, T.FloatType()))
     fields.append(T.StructField(NUM_EVENTS, T.LongType()))
     fields += [T.StructField(definitions.column(metric, FIT_STATUS), T.StringType()) for metric in job.metrics]
     return T.StructType(fields + [T.StructField(name, T.FloatType()) for name in job.names])

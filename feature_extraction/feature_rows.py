@@ -12,7 +12,7 @@ from feature_extraction import definitions, prophet_library, publishing
 from feature_extraction.components import Calendar, Engine
 from feature_extraction.features import feature_columns
 from feature_extraction.prophet_map import engine
-from feature_extraction.schema import ENTITY, FIT_STATUS, LABEL, UNLABELED
+from feature_extraction.schema import CONFIDENCE, ENTITY, FIT_STATUS, LABEL, UNLABELED
 from feature_extraction.series import SeriesBatch, series_batches
 from feature_extraction.settings import EventsSettings, FeaturesSettings, LabelsSettings, WindowSettings
 
@@ -50,11 +50,11 @@ class Extraction:
 
 
 class Labels(Protocol):
-    """Label codes by entity, as Spark broadcasts them."""
+    """Label codes by entity and how far each is to be trusted, as Spark broadcasts them."""
 
     @property
-    def value(self) -> Mapping[str, int]:
-        """The codes."""
+    def value(self) -> Mapping[str, tuple[int, float]]:
+        """The codes and confidences."""
 
 
 def partition_features(
@@ -66,11 +66,18 @@ def partition_features(
         calendar = Calendar.of(job.window)
         most = CELLS_PER_BATCH // calendar.num_steps
         for batch in series_batches(batches, calendar, job.events, most):
-            label = np.array([known.value.get(entity, UNLABELED) for entity in batch.entities], dtype=np.int8)
             columns = feature_rows(batch, job)
-            yield _record_batch({ENTITY: columns.pop(ENTITY), LABEL: label} | columns)
+            yield _record_batch({ENTITY: columns.pop(ENTITY)} | _label_columns(batch.entities, known, job) | columns)
 
     return run
+
+
+def _label_columns(entities: NDArray[np.object_], known: Labels, job: Extraction) -> dict[str, NDArray[Any]]:
+    found = [known.value.get(entity, (UNLABELED, np.nan)) for entity in entities]
+    columns: dict[str, NDArray[Any]] = {LABEL: np.array([code for code, _ in found], dtype=np.int8)}
+    if job.labels.confidence:
+        columns[CONFIDENCE] = np.array([confidence for _, confidence in found], dtype=np.float32)
+    return columns
 
 
 def feature_rows(batch: SeriesBatch, job: Extraction) -> dict[str, NDArray[Any]]:

@@ -10,12 +10,14 @@ import pyarrow as pa
 from pyarrow import csv, json, parquet
 
 from feature_extraction import storage
-from feature_extraction.schema import ENTITY, LABEL, UNKNOWN
+from feature_extraction.schema import CONFIDENCE, ENTITY, LABEL, UNKNOWN
 from feature_extraction.settings import LabelsSettings
 
 REASON = "reason"
 INCOMPLETE = "entity or label is missing"
 CONFLICT = "two labels for one entity"
+NO_CONFIDENCE = "confidence is no number from 0 to 1"
+TWO_CONFIDENCES = "two confidences for one label"
 UNKNOWN_ENTITY = "no accepted event of this entity"
 
 
@@ -28,8 +30,8 @@ class Labels:
     """Labels by entity, as class names.
 
     Attributes:
-        shown: those training may see; columns `entity_id`, `label`.
-        hidden: those kept for evaluation, in the same form.
+        shown: those training may see; columns `entity_id`, `label` and `label_confidence`, which is 1 by default.
+        hidden: those kept for evaluation; columns `entity_id`, `label`.
         refused: label rows that cannot be used, with `reason`.
         classes: all class names, sorted, the rare class last.
         num_read: label rows read, of both files.
@@ -61,8 +63,8 @@ def read(settings: LabelsSettings) -> Labels:
     """Read the label files of the settings; without any, return no labels."""
     if not settings.url:
         empty = pd.DataFrame({ENTITY: pd.Series(dtype=str), LABEL: pd.Series(dtype=str)})
-        return Labels(empty, empty, empty.assign(reason=""), (), 0, 0)
-    shown = _table(settings.url, settings).assign(hidden=False)
+        return Labels(empty.assign(**{CONFIDENCE: 1.0}), empty, empty.assign(reason=""), (), 0, 0)
+    shown = _table(settings.url, settings, settings.confidence).assign(hidden=False)
     if settings.holdout_url:
         shown = pd.concat([shown, _table(settings.holdout_url, settings).assign(hidden=True)], ignore_index=True)
     usable, refused, repeated = _consistent(shown)
@@ -74,7 +76,7 @@ def read(settings: LabelsSettings) -> Labels:
         names = [name for name in names if name != settings.rare] + [settings.rare]
     columns = [ENTITY, LABEL]
     return Labels(
-        usable.loc[~usable.hidden, columns].reset_index(drop=True),
+        usable.loc[~usable.hidden, [*columns, CONFIDENCE]].reset_index(drop=True),
         usable.loc[usable.hidden, columns].reset_index(drop=True),
         refused,
         tuple(names),
@@ -96,18 +98,25 @@ def _check_names(names: list[str], url: str) -> None:
         )
 
 
-def _table(url: str, settings: LabelsSettings) -> pd.DataFrame:
+def _table(url: str, settings: LabelsSettings, confidence: str = "") -> pd.DataFrame:
     tables = [_read_file(file.url) for file in storage.list_files(url)]
     if not tables:
         raise LabelsError(f"{url}: a folder without files; labels need at least one")
     frame: pd.DataFrame = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
-    for field, name in (("entity", settings.entity), ("column", settings.column)):
-        if name not in frame.columns:
+    for field, name in (("entity", settings.entity), ("column", settings.column), ("confidence", confidence)):
+        if name and name not in frame.columns:
             near = difflib.get_close_matches(name, map(str, frame.columns), 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise LabelsError(f"{url}: labels.{field} names {name!r}, not there{hint} Found: {list(frame.columns)}")
-    columns: pd.DataFrame = frame[[settings.entity, settings.column]]
-    return columns.set_axis([ENTITY, LABEL], axis=1)
+    columns = frame[[settings.entity, settings.column]].set_axis([ENTITY, LABEL], axis=1)
+    return columns.assign(**{CONFIDENCE: _confidences(frame[confidence]) if confidence else 1.0})
+
+
+def _confidences(text: "pd.Series[str]") -> "pd.Series[float]":
+    """Return numbers from 0 to 1; 1 where the field is empty, NaN for anything else."""
+    empty = text.isna() | (text.str.strip() == "")
+    numbers = pd.to_numeric(text.mask(empty, "1"), errors="coerce")
+    return numbers.where(numbers.between(0, 1))
 
 
 def _read_file(url: str) -> pa.Table:
@@ -146,11 +155,20 @@ def _read_csv(source: pa.BufferReader) -> pa.Table:
 def _consistent(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Split off incomplete rows and entities with contradictory labels; drop repetitions, shown before hidden."""
     incomplete = frame[[ENTITY, LABEL]].apply(lambda text: text.isna() | (text.str.strip() == "")).any(axis=1)
-    unique = frame[~incomplete].drop_duplicates([ENTITY, LABEL])
+    unrated = frame[CONFIDENCE].isna() & ~incomplete
+    whole = frame[~incomplete & ~unrated]
+    unique = whole.drop_duplicates([ENTITY, LABEL])
     conflict = unique.duplicated(ENTITY, keep=False)
-    refused = [frame[incomplete].assign(reason=INCOMPLETE), unique[conflict].assign(reason=CONFLICT)]
-    usable = unique[~conflict].sort_values(ENTITY, ignore_index=True)
-    repeated = len(frame) - int(incomplete.sum()) - len(unique)
+    rated = whole[~whole.hidden].drop_duplicates([ENTITY, LABEL, CONFIDENCE])
+    torn = unique[ENTITY].isin(rated.loc[rated.duplicated([ENTITY, LABEL]), ENTITY]) & ~conflict
+    refused = [
+        frame[incomplete].assign(reason=INCOMPLETE),
+        frame[unrated].assign(reason=NO_CONFIDENCE),
+        unique[conflict].assign(reason=CONFLICT),
+        unique[torn].assign(reason=TWO_CONFIDENCES),
+    ]
+    usable = unique[~conflict & ~torn].sort_values(ENTITY, ignore_index=True)
+    repeated = len(whole) - len(unique)
     return usable, pd.concat(refused, ignore_index=True)[[ENTITY, LABEL, REASON]], repeated
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 ENTITY = "entity_id"
 LABEL = "label"
+CONFIDENCE = "label_confidence"
 UNLABELED = -1
 UNKNOWN = "unknown"
 FEATURE_SEPARATOR = "__"

@@ -140,6 +140,9 @@ class LabelsSettings(Section):
     url: str = Field("", description="Parquet, CSV or JSON lines file with one row a labelled entity; empty: none.")
     entity: str = Field("entity_id", description="Column that names the entity.")
     column: str = Field("label", description="Column of the class.")
+    confidence: str = Field(
+        "", description="Column of how far each label is to be trusted, 0 to 1; an empty field in it means 1."
+    )
     rare: str = Field("", description="The class to be found, as written in the label column.")
     holdout_url: str = Field(
         "", description="Further labels that training never sees and evaluation uses, in the same form."

@@ -91,10 +91,10 @@ def exists(url: str) -> bool:
 
 
 def read_bytes(url: str) -> bytes:
-    """Read a whole file; a missing one raises `StorageError` with its URL."""
+    """Read a whole file as it is, packed or not; a missing one raises `StorageError` with its URL."""
     store, path = filesystem(url)
     try:
-        with store.open_input_stream(path) as stream:
+        with store.open_input_stream(path, compression=None) as stream:
             return bytes(stream.read())
     except FileNotFoundError as error:
         raise StorageError(f"{url}: no such file; check the run file's URLs and what the stage before left") from error

@@ -17,8 +17,16 @@ from pyarrow import filesystem as legacy
 from pyarrow import fs, parquet
 
 from feature_extraction import storage
-from feature_extraction.schema import FEATURE_SEPARATOR, FIT_STATUS, LABEL, UNLABELED, FeatureSchema, SchemaMismatch
-from training.trainer import Batch
+from feature_extraction.schema import (
+    CONFIDENCE,
+    FEATURE_SEPARATOR,
+    FIT_STATUS,
+    LABEL,
+    UNLABELED,
+    FeatureSchema,
+    SchemaMismatch,
+)
+from training.trainer import Batch, Floats
 
 Shard = tuple[int, int]
 WHOLE: Shard = (0, 1)
@@ -63,6 +71,7 @@ class PartFiles(legacy.FileSystem):  # type: ignore[misc]  # pyarrow publishes n
                 f"{url}: found no rows in {len(parts)} files part-*.parquet; re-run jobs/extract_features.py"
             )
         self._paths = [path for path, _ in filled]
+        self._rated = all(CONFIDENCE in footer.schema.names for _, footer in filled)
         self._group_rows = [f.row_group(i).num_rows for _, f in filled for i in range(f.num_row_groups)]
 
     def check_shard(self, shard: Shard) -> None:
@@ -109,6 +118,16 @@ class PartFiles(legacy.FileSystem):  # type: ignore[misc]  # pyarrow publishes n
             seed=int(np.random.SeedSequence(shuffle).generate_state(1)[0]) if shuffle else None,
         )
         return cast(AbstractContextManager[Iterator[Batch]], reader)
+
+    def confidences(self) -> Floats:
+        """Return the confidence in each label, (labelled rows,) in the table's order: 1 where none is stated."""
+        columns = [LABEL, CONFIDENCE] if self._rated else [LABEL]
+        tables = [self.parquet_file(path).read(columns=columns) for path in self._paths]
+        labeled = np.concatenate([table[LABEL].to_numpy() for table in tables]) != UNLABELED
+        if not self._rated:
+            return np.ones(int(labeled.sum()), np.float32)
+        stated = np.concatenate([table[CONFIDENCE].to_numpy() for table in tables])[labeled]
+        return np.asarray(np.where(np.isnan(stated), 1, stated), dtype=np.float32)
 
     def isdir(self, path: str) -> bool:
         """Say no: only part files are known here."""

@@ -147,6 +147,10 @@ class FeatureReader:
         """Return every labelled row of the whole table, whatever the shard, in the table's order."""
         return self._labeled.labeled()
 
+    def confidences(self) -> Floats:
+        """Return the confidence in each of the rows of `labeled`, (rows,): 1 where the table states none."""
+        return self._parts.confidences()
+
     def labeled_batches(self, rows_per_class: int, *, seed: int, start: int = 0) -> Iterator[Batch]:
         """Give labelled batches without end by `class_balanced`, from batch number `start` on."""
         return self._labeled.labeled_batches(rows_per_class, seed=seed, start=start)

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from feature_extraction.labels import LabelsError
 from feature_extraction.settings import LabelsSettings
 from tests.feature_extraction.event_logs import HEADER, extracted, settings, text_file
 from training.baselines import LogisticRegression
@@ -11,10 +12,10 @@ from training.reader import FeatureReader
 pytestmark = pytest.mark.spark
 
 
-def run(spark, tmp_path, *lines, **fields):
+def run(spark, tmp_path, *lines, header="entity_id,label", **fields):
     """Extract six entities, e0 to e5, under the labels in `lines`."""
     place = text_file(tmp_path / "log.csv", HEADER, *[f"e{i},2024-01-{5 + i:02},1" for i in range(6)])
-    labels = text_file(tmp_path / "labels.csv", "entity_id,label", *lines)
+    labels = text_file(tmp_path / "labels.csv", header, *lines)
     chosen = LabelsSettings(**{"url": str(labels), "rare": "bad"} | fields)
     return extracted(spark, tmp_path / "out", settings(place), labels=chosen)
 
@@ -77,3 +78,27 @@ def test_without_any_label_training_says_why_not(spark, tmp_path):
     assert (result.schema.classes, result.schema.rare) == ((), "")
     with pytest.raises(ValueError, match="label"):
         LogisticRegression().fit(FeatureReader(result.features.url))
+
+
+def test_how_far_each_label_is_to_be_trusted_reaches_training_in_the_order_of_its_rows(spark, tmp_path):
+    lines = ["e0,bad,0.5", "e1,bad,", "e2,good,0.25", "e3,good,1", "e4,good,1.5", "e5,good,0.5", "e5,good,0.75"]
+    result = run(spark, tmp_path, *lines, header="entity_id,label,trust", confidence="trust")
+    expected = {"e0": 0.5, "e1": 1.0, "e2": 0.25, "e3": 1.0}
+    assert result.rows["label_confidence"].dropna().to_dict() == expected
+    reasons = {"confidence is no number from 0 to 1": 1, "two confidences for one label": 1}
+    assert result.quality["labels"] == {"read": 7, "used": 4, "repeated": 1, "refused": reasons}
+    reader = FeatureReader(result.features.url)
+    found = result.rows[result.rows["label"] >= 0]
+    assert reader.labeled().labels.tolist() == found["label"].tolist()
+    assert reader.confidences().tolist() == [expected[entity] for entity in found.index]
+
+
+def test_without_a_column_for_it_every_label_is_trusted(spark, tmp_path):
+    result = run(spark, tmp_path, "e0,bad", "e1,good", "e2,good")
+    assert "label_confidence" not in result.rows
+    assert FeatureReader(result.features.url).confidences().tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_column_of_confidences_that_is_not_there_is_named(spark, tmp_path):
+    with pytest.raises(LabelsError, match="labels.confidence names 'labels', not there; did you mean 'label'"):
+        run(spark, tmp_path, "e0,bad", confidence="labels")

@@ -154,7 +154,7 @@ def _read_file(folder: str, source: Source) -> Connections:
     place = storage.join(folder, source.name)
     if not storage.exists(place):
         raise WrongFile(f"{place}: no such file; download {source.name} from {WHERE} and name its folder by --data")
-    packed = _packed_bytes(place)
+    packed = storage.read_bytes(place)
     found = hashlib.sha256(packed).hexdigest()
     if found != source.sha256:
         raise WrongFile(
@@ -162,12 +162,6 @@ def _read_file(folder: str, source: Source) -> Connections:
             f"download it again from {WHERE}"
         )
     return _parse(gzip.decompress(packed), place)
-
-
-def _packed_bytes(place: str) -> bytes:
-    store, path = storage.filesystem(place)
-    with store.open_input_file(path) as stream:  # an input stream would unpack what ends in .gz
-        return bytes(stream.read())
 
 
 def _parse(text: bytes, place: str) -> Connections:
