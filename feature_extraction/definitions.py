@@ -48,8 +48,8 @@ DESCRIPTIVE = (
 )
 
 FITTED = (
-    Feature("offset", "scaled y", "Prophet's trend offset m", True),
-    Feature("base_rate", "scaled y per history", "Prophet's initial slope k", True),
+    Feature("offset", "scaled y", "Prophet's trend offset m (logistic: the scaled time of the middle)", True),
+    Feature("base_rate", "scaled y per history", "Prophet's initial slope k (logistic: rate)", True),
     Feature("growth_mean", "scaled y per history", "mean over changepoints of the summed slope changes", True),
     Feature("growth_std", "scaled y per history", "standard deviation over changepoints of that sum", True),
     Feature("delta_mean", "scaled y per history", "mean slope change over all potential changepoints", True),
@@ -67,7 +67,12 @@ FITTED = (
     Feature("trend_change", "sd", "rise of the trend over the recent steps, in standard deviations of y", True),
     Feature("break_size", "metric per step", "slope change at the strongest changepoint", True),
     Feature("break_age", "steps", "steps from the strongest changepoint to the end of the window", True),
-    Feature("weekly_amplitude", "metric", "range of the weekly pattern over the days of the week", True),
+    Feature(
+        "weekly_amplitude",
+        "metric",
+        "range of the weekly pattern over the days of the week; of a multiplicative one at the last step's trend",
+        True,
+    ),
     Feature("weekly_peak_day", "day", "day of the week with the highest weekly pattern (0 = Monday)", True),
     Feature("residual_sigma", "metric", "standard deviation of what the fit leaves unexplained", True),
     Feature("residual_recent_mean", "sigmas", "mean residual over the recent steps", True),

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from feature_extraction import publishing, storage
@@ -111,6 +111,12 @@ class RunSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take the file and the overrides alone: a run must not depend on the environment."""
         return (init_settings,)
+
+    @model_validator(mode="after")
+    def _cap_of_every_metric(self) -> "RunSettings":
+        for name in self.events.metrics:
+            self.features.of_metric(name)
+        return self
 
     @property
     def run_id(self) -> str:

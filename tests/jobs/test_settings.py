@@ -103,6 +103,7 @@ def test_everything_that_is_wrong_is_said_at_once(run_file):
         (["--labels.rare", ""], "without labels.rare"),
         (["--events.metrics.visits.aggregate", "max"], "needs a column"),
         (["--output.run", "../x"], "output.run"),
+        (["--features.growth", "logistic", "--features.cap", '{"amount": 90}'], "no number for the metric 'visits'"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(run_file, overrides, says):
