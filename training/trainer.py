@@ -84,6 +84,53 @@ class StatesUncertainty(Protocol):
         ...
 
 
+class SyntheticRows(Protocol):
+    """Rows of one class that a generator made, best first, and what it thinks of each."""
+
+    @property
+    def features(self) -> Floats:
+        """Raw rows, (n, features)."""
+        ...
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Class code of each, (n,)."""
+        ...
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """How likely the label is right, (n,) in [0, 1]."""
+        ...
+
+    @property
+    def votes(self) -> NDArray[np.float64]:
+        """How many of the generator's judges give the row that label, (n,)."""
+        ...
+
+    @property
+    def quality(self) -> NDArray[np.float64]:
+        """How real the generator's discriminator finds the row, (n,) in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class Synthesizes(Protocol):
+    """What an artifact may also be: a generator, which makes labelled rows."""
+
+    def sample(self, label: str | int, rows: int, *, seed: int) -> SyntheticRows:
+        """Make rows of one class, best first; fewer than asked for where the generator cannot make as many.
+
+        Args:
+            label: name or code of the class.
+            rows: how many.
+            seed: one seed gives one set of rows.
+
+        Raises:
+            ValueError: there is no such class, or the generator makes no rows of it.
+        """
+        ...
+
+
 class Trainer(Protocol):
     """A frozen set of settings that can learn."""
 
