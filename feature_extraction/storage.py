@@ -61,13 +61,6 @@ def spark_url(url: str) -> str:
     return f"file://{local_path(url).resolve()}"  # Hadoop takes it as it stands: as_uri() would write run%3D
 
 
-def petastorm_url(url: str) -> str:
-    """Spell a URL for petastorm: `s3://` or `file://`."""
-    if is_s3(url):
-        return "s3://" + url.split("://", 1)[1]
-    return f"file://{local_path(url).resolve()}"
-
-
 def filesystem(url: str) -> tuple[fs.FileSystem, str]:
     """Return the pyarrow filesystem of a URL and the path inside it."""
     if is_s3(url):

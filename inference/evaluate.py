@@ -13,8 +13,6 @@ from inference import table
 from training import artifact as artifacts
 from training import metrics
 
-MEASURES = ("average_precision", "auroc", "recall_at_budget", "precision_at_budget")
-
 
 @dataclass(frozen=True)
 class Evaluation:

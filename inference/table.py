@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyarrow import BufferReader, parquet
 
 from feature_extraction import publishing, storage
-from feature_extraction.schema import ENTITY, LABEL, FeatureSchema
+from feature_extraction.schema import ENTITY, FeatureSchema
 
 
 def schema(url: str) -> FeatureSchema:
@@ -55,9 +55,3 @@ def rows(url: str, columns: Sequence[str], entities: Sequence[str] | None = None
 def features(url: str, names: Sequence[str], entities: Sequence[str]) -> NDArray[np.float32]:
     """Return the feature rows (len(entities), len(names)) of the entities, in their order; NaN for missing."""
     return np.ascontiguousarray(rows(url, names, entities).to_numpy(dtype=np.float32))
-
-
-def labeled_entities(url: str, code: int) -> list[str]:
-    """Return the entities that carry a label code in the table, sorted."""
-    frame = rows(url, [LABEL])
-    return sorted(frame.index[frame[LABEL] == code])

@@ -137,10 +137,8 @@ def test_a_pointer_in_a_bucket_that_does_not_exist_is_an_error(bucket):
 def test_each_consumer_gets_its_own_spelling(tmp_path):
     for scheme in ("s3", "s3a", "s3n"):
         assert storage.spark_url(f"{scheme}://b/run=1/k") == "s3a://b/run=1/k"
-        assert storage.petastorm_url(f"{scheme}://b/run=1/k") == "s3://b/run=1/k"
         assert storage.is_s3(f"{scheme}://b/k")
     assert storage.spark_url(f"{tmp_path}/run=1") == f"file://{tmp_path}/run=1"
-    assert storage.petastorm_url(f"file://{tmp_path}/run=1") == f"file://{tmp_path}/run=1"
     assert storage.join("s3://b/", "/a/", "c") == "s3://b/a/c"
 
 

@@ -45,9 +45,3 @@ def test_an_entity_that_is_not_there_is_named(features_url):
     message = "does not hold 2 of the 3 entities asked for, such as 'absent 1'; ask for"
     with pytest.raises(ValueError, match=message):
         table.rows(features_url, [LABEL], ["absent 2", "entity 3", "absent 1"])
-
-
-def test_labeled_entities_are_those_of_one_class(example, features_url):
-    expected = sorted(entity for entity, code in zip(example.ids, example.labels, strict=True) if code == 1)
-    assert table.labeled_entities(features_url, 1) == expected
-    assert len(expected) == 16
