@@ -25,6 +25,7 @@ from feature_extraction.settings import (
 )
 from inference.settings import ScoreSettings
 from training import settings as trainers
+from training.torch.qast.settings import QASTSettings
 
 TrainerName = Literal[
     "scarcegan",
@@ -34,6 +35,7 @@ TrainerName = Literal[
     "leeway_mlp",
     "mlp",
     "aae",
+    "qast",
     "logistic_regression",
     "gradient_boosting",
 ]
@@ -68,6 +70,7 @@ class TrainSettings(Section):
     )
     mlp: trainers.MLPSettings = Field(trainers.MLPSettings(), description="Settings of ScarceGAN's network alone.")
     aae: trainers.AAESettings = Field(trainers.AAESettings(), description="Settings of the adversarial auto-encoder.")
+    qast: QASTSettings = Field(QASTSettings(), description="Settings of QAST, which makes rows of rare classes.")
     logistic_regression: trainers.LogisticRegressionSettings = Field(
         trainers.LogisticRegressionSettings(), description="Settings of logistic regression."
     )

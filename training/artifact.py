@@ -40,6 +40,7 @@ ARTIFACTS = {
         "training.dense_network:DenseNetworkArtifact",
     ),
     "aae": "training.keras.aae_artifact:AAEArtifact",
+    "qast": "training.torch.qast.artifact:QASTArtifact",
     "logistic_regression": "training.baselines:LogisticRegressionArtifact",
     "gradient_boosting": "training.baselines:GradientBoostingArtifact",
 }

@@ -147,6 +147,7 @@ TRAINERS = {
     "leeway_mlp": "training.keras.scarcegan:LeewayMLP",
     "mlp": "training.keras.scarcegan:MLP",
     "aae": "training.keras.aae:AAE",
+    "qast": "training.torch.qast.trainer:QAST",
     "logistic_regression": "training.baselines:LogisticRegression",
     "gradient_boosting": "training.baselines:GradientBoosting",
 }

@@ -22,6 +22,15 @@ TINY_SETTINGS: dict[str, dict[str, Any]] = {
     "leeway_mlp": TINY_GAN,
     "mlp": TINY_GAN,
     "aae": {"members": 2, "steps": 500, "evaluate_every": 250, "latent_dim": 2},
+    "qast": {
+        "epochs": 6,
+        "members": ("svc", "neighbors"),
+        "committee_folds": 0,
+        "fallback_folds": 2,
+        "rounds": 10,
+        "checkpoint_every": 3,
+        "boosting_trees": 30,
+    },
     "logistic_regression": {},
     "gradient_boosting": {"trees": 20, "bins": 255},
 }

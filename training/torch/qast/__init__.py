@@ -1,0 +1,1 @@
+"""QAST: quality-aware self-training on synthesised rare rows."""
