@@ -25,6 +25,7 @@ from feature_extraction.settings import (
 )
 from inference.settings import ScoreSettings
 from training import settings as trainers
+from training.torch.importance.settings import ImportanceVectorSettings
 from training.torch.qast.settings import QASTSettings
 
 TrainerName = Literal[
@@ -36,6 +37,7 @@ TrainerName = Literal[
     "mlp",
     "aae",
     "qast",
+    "importance_vector",
     "logistic_regression",
     "gradient_boosting",
 ]
@@ -71,6 +73,9 @@ class TrainSettings(Section):
     mlp: trainers.MLPSettings = Field(trainers.MLPSettings(), description="Settings of ScarceGAN's network alone.")
     aae: trainers.AAESettings = Field(trainers.AAESettings(), description="Settings of the adversarial auto-encoder.")
     qast: QASTSettings = Field(QASTSettings(), description="Settings of QAST, which makes rows of rare classes.")
+    importance_vector: ImportanceVectorSettings = Field(
+        ImportanceVectorSettings(), description="Settings of the importance vector, which finds rare rows by clusters."
+    )
     logistic_regression: trainers.LogisticRegressionSettings = Field(
         trainers.LogisticRegressionSettings(), description="Settings of logistic regression."
     )

@@ -41,6 +41,7 @@ ARTIFACTS = {
     ),
     "aae": "training.keras.aae_artifact:AAEArtifact",
     "qast": "training.torch.qast.artifact:QASTArtifact",
+    "importance_vector": "training.torch.importance.artifact:ImportanceVectorArtifact",
     "logistic_regression": "training.baselines:LogisticRegressionArtifact",
     "gradient_boosting": "training.baselines:GradientBoostingArtifact",
 }

@@ -148,6 +148,7 @@ TRAINERS = {
     "mlp": "training.keras.scarcegan:MLP",
     "aae": "training.keras.aae:AAE",
     "qast": "training.torch.qast.trainer:QAST",
+    "importance_vector": "training.torch.importance.trainer:ImportanceVector",
     "logistic_regression": "training.baselines:LogisticRegression",
     "gradient_boosting": "training.baselines:GradientBoosting",
 }

@@ -31,6 +31,7 @@ TINY_SETTINGS: dict[str, dict[str, Any]] = {
         "checkpoint_every": 3,
         "boosting_trees": 30,
     },
+    "importance_vector": {"members": 2, "epochs": 20, "warm_start": 15, "folds": 2, "classifier_epochs": 40},
     "logistic_regression": {},
     "gradient_boosting": {"trees": 20, "bins": 255},
 }

@@ -1,0 +1,130 @@
+"""Dense networks whose members are trained at once, and their way into numpy.
+
+Member m depends on its own seed alone: it is the same whatever the other members are.
+
+Shapes: M members, B rows, I inputs, U units, K logits.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.dense_network import SLOPE, DenseNetwork, softmax
+from training.torch.importance.encoder import Embedded
+from training.trainer import Floats
+
+Doubles = NDArray[np.float64]
+
+RELU = 0.0
+
+
+class TrainingDiverged(ValueError):
+    """A loss is no longer a number."""
+
+
+class Members(nn.Module):
+    """Dense layers with (leaky) ReLU between them and logits at the end, once for each member."""
+
+    def __init__(
+        self, widths: Sequence[int], seeds: Sequence[int], *, embedded: Sequence[Embedded] = (), slope: float = SLOPE
+    ) -> None:
+        """Draw Xavier weights.
+
+        Args:
+            widths: inputs, units of each hidden layer, logits.
+            seeds: one for each member.
+            embedded: blocks of inputs that are replaced by a learned embedding.
+            slope: below zero; `RELU` for none.
+        """
+        super().__init__()
+        randoms = [np.random.default_rng(seed) for seed in seeds]
+        self._embedded, self._slope = tuple(embedded), slope
+        self._plain = _plain_inputs(widths[0], embedded)
+        entered = len(self._plain) + sum(block.size for block in embedded)
+        sizes = [entered, *widths[1:]]
+        self.embeddings = nn.ParameterList(_xavier(block.stop - block.start, block.size, randoms) for block in embedded)
+        self.kernels = nn.ParameterList(
+            _xavier(inputs, outputs, randoms) for inputs, outputs in zip(sizes, sizes[1:], strict=False)
+        )
+        self.biases = nn.ParameterList(torch.zeros(len(randoms), 1, outputs) for outputs in sizes[1:])
+
+    def forward(self, rows_MBI: Tensor) -> Tensor:
+        """Return logits (M, B, K)."""
+        units = self._entered(rows_MBI)
+        last = len(self.kernels) - 1
+        for depth, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
+            units = torch.baddbmm(bias, units, kernel)
+            if depth < last:
+                units = functional.leaky_relu(units, self._slope)
+        return units
+
+    def _entered(self, rows_MBI: Tensor) -> Tensor:
+        if not self._embedded:
+            return rows_MBI
+        parts = [rows_MBI[..., self._plain]]
+        for block, embedding in zip(self._embedded, self.embeddings, strict=True):
+            parts.append(rows_MBI[..., block.start : block.stop] @ embedding)
+        return torch.cat(parts, dim=-1)
+
+    def export(self) -> tuple[DenseNetwork, ...]:
+        """Return each member in numpy; an embedding, being linear, becomes part of the first layer."""
+        return tuple(self._one(member) for member in range(len(self.biases[0])))
+
+    def _one(self, member: int) -> DenseNetwork:
+        kernels = [_array(kernel[member]) for kernel in self.kernels]
+        biases = [_array(bias[member, 0]) for bias in self.biases]
+        kernels[0] = self._first_kernel(kernels[0], member)
+        return _leaky(kernels, biases) if self._slope == RELU else DenseNetwork(tuple(kernels), tuple(biases))
+
+    def _first_kernel(self, kernel: Floats, member: int) -> Floats:
+        inputs = len(self._plain) + sum(block.stop - block.start for block in self._embedded)
+        whole = np.empty((inputs, kernel.shape[1]), np.float32)
+        whole[self._plain] = kernel[: len(self._plain)]
+        at = len(self._plain)
+        for block, embedding in zip(self._embedded, self.embeddings, strict=True):
+            whole[block.start : block.stop] = _array(embedding[member]) @ kernel[at : at + block.size]
+            at += block.size
+        return whole
+
+
+def mean_chances(networks: Sequence[DenseNetwork], inputs: Floats) -> Doubles:
+    """Return the members' mean probabilities (rows, K)."""
+    return np.asarray(np.mean([softmax(network.logits(inputs)) for network in networks], axis=0))
+
+
+def batches(rows: int, size: int, *, seeds: Sequence[int], epoch: int) -> Iterator[NDArray[np.intp]]:
+    """Give row positions (M, B) of an epoch's batches: each member has an order of its own, and every row once."""
+    orders = np.stack([np.random.default_rng([seed, epoch]).permutation(rows) for seed in seeds])
+    yield from np.array_split(orders, max(1, round(rows / size)), axis=1)
+
+
+def _plain_inputs(inputs: int, embedded: Sequence[Embedded]) -> NDArray[np.intp]:
+    plain = np.ones(inputs, bool)
+    for block in embedded:
+        plain[block.start : block.stop] = False
+    return np.flatnonzero(plain)
+
+
+def _xavier(inputs: int, outputs: int, randoms: Sequence[np.random.Generator]) -> nn.Parameter:
+    limit = np.sqrt(6 / (inputs + outputs))
+    drawn = np.stack([random.uniform(-limit, limit, (inputs, outputs)) for random in randoms])
+    return nn.Parameter(torch.from_numpy(drawn.astype(np.float32)))
+
+
+def _leaky(kernels: Sequence[Floats], biases: Sequence[Floats]) -> DenseNetwork:
+    """Say a ReLU network exactly in leaky units: relu(u) = (leaky(u) + s leaky(-u)) / (1 - s^2)."""
+    kernels, biases = list(kernels), list(biases)
+    for depth in range(len(kernels) - 1):
+        kernels[depth] = np.hstack([kernels[depth], -kernels[depth]])
+        biases[depth] = np.hstack([biases[depth], -biases[depth]])
+        after = kernels[depth + 1] / np.float32(1 - SLOPE**2)
+        kernels[depth + 1] = np.vstack([after, np.float32(SLOPE) * after])
+    return DenseNetwork(tuple(kernels), tuple(biases))
+
+
+def _array(tensor: Tensor) -> Floats:
+    return np.ascontiguousarray(tensor.detach().cpu().numpy(), np.float32)
