@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from training import artifact
 from training.artifact import Described, Manifest, check_width
 from training.metrics import held_out_summary
+from training.occlusion import occlusion, usual
 from training.scaler import Scaler
 from training.settings import FOLDS, GradientBoostingSettings, LogisticRegressionSettings
 from training.splits import check_labels, folds
@@ -28,8 +29,6 @@ from training.trainer import Batch, Floats, Reader
 Doubles = NDArray[np.float64]
 
 MODEL, SCALER, REFERENCE = "model.skops", "scaler.json", "reference.safetensors"
-TINY = 1e-7
-ROWS_AT_ONCE = 8192
 SMALL_TABLE = 10_000_000  # cells
 
 
@@ -78,8 +77,7 @@ class GradientBoosting(GradientBoostingSettings):
         present = tuple(np.flatnonzero(~np.isnan(rows.features).all(axis=0)).tolist())
         model.fit(rows.features[:, present], rows.labels)  # scikit-learn cannot bin a feature that is all missing
         regular = rows.features[rows.labels != manifest.schema.rare_code]
-        reference = np.nanmedian(np.where(np.isnan(regular).all(axis=0), 0, regular), axis=0)
-        return GradientBoostingArtifact(manifest, model, reference.astype(np.float32), present)
+        return GradientBoostingArtifact(manifest, model, usual(regular), present)
 
 
 @dataclass(frozen=True)
@@ -163,24 +161,10 @@ class GradientBoostingArtifact(Described):
         sum to anything.
         """
         check_width(features, self.schema)
-        parts = [np.empty(features[:0].shape, dtype=np.float32)]
-        for first in range(0, len(features), ROWS_AT_ONCE):
-            parts.append(self._occluded(np.asarray(features[first : first + ROWS_AT_ONCE], dtype=np.float32)))
-        return np.concatenate(parts)
+        return occlusion(features, self.reference, self._chance, self.present)
 
-    def _occluded(self, rows: Floats) -> Floats:
-        whole = self._log_odds(rows)
-        shares = np.zeros(rows.shape, dtype=np.float32)
-        for feature in self.present:
-            changed = rows.copy()
-            changed[:, feature] = self.reference[feature]
-            shares[:, feature] = whole - self._log_odds(changed)
-        return shares
-
-    def _log_odds(self, rows: Floats) -> Doubles:
-        probabilities = self.model.predict_proba(rows[:, self.present])[:, self.schema.rare_code]
-        clipped = np.clip(probabilities, TINY, 1 - TINY)
-        return np.asarray(np.log(clipped / (1 - clipped)))
+    def _chance(self, rows: Floats) -> Doubles:
+        return np.asarray(self.model.predict_proba(rows[:, self.present])[:, self.schema.rare_code])
 
     def save(self, url: str) -> None:
         """Write model, reference and, last, the manifest to a folder."""

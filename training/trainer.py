@@ -24,6 +24,10 @@ class Batch(NamedTuple):
     labels: Labels
 
 
+class TrainingDiverged(ValueError):
+    """A loss is no longer a number."""
+
+
 class Reader(Protocol):
     """A feature table as numpy batches."""
 

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from feature_extraction.schema import UNLABELED, FeatureSchema
 from training.keras import course
-from training.keras.players import TrainingDiverged
 from training.keras.scarcegan import MLP, LeewayMLP, NoBadGenerator, NoLeeway, ScarceGAN
 from training.reader import ArrayReader, FeatureReader
+from training.trainer import TrainingDiverged
 
 SCHEMA = FeatureSchema(("m__active_share", "m__slope", "m__gap"), ("regular", "rare"), "rare")
 TINY = {"members": 2, "steps": 60, "evaluate_every": 20, "supervised_rate": 5e-3}

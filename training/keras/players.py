@@ -15,14 +15,11 @@ from numpy.typing import NDArray
 from training.dense_network import DenseNetwork
 from training.keras import backends
 from training.settings import SemiSupervisedSettings
+from training.trainer import TrainingDiverged
 
 Tensor = Any
 Variable = Any
 State = dict[str, NDArray[Any]]
-
-
-class TrainingDiverged(ValueError):
-    """A loss is no longer a number."""
 
 
 class Move(NamedTuple):

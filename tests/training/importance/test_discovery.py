@@ -11,8 +11,8 @@ from tests.training.importance import importance_tables as tables
 from training.torch.importance import clusters, published
 from training.torch.importance.discovery import discover
 from training.torch.importance.encoder import Encoder
-from training.torch.importance.networks import TrainingDiverged
 from training.torch.importance.settings import ImportanceVectorSettings as Settings
+from training.trainer import TrainingDiverged
 
 SEEDS = 5
 

@@ -14,9 +14,9 @@ from training.dense_network import DenseNetwork
 from training.torch.devices import device_of
 from training.torch.importance import losses
 from training.torch.importance.encoder import Embedded
-from training.torch.importance.networks import Members, TrainingDiverged, batches
+from training.torch.importance.networks import Members, batches
 from training.torch.importance.settings import ImportanceVectorSettings
-from training.trainer import Floats
+from training.trainer import Floats, TrainingDiverged
 
 Doubles = NDArray[np.float64]
 Codes = NDArray[np.int64]

@@ -25,9 +25,9 @@ from training.dense_network import DenseNetwork
 from training.torch.devices import device_of
 from training.torch.importance import classifier, losses
 from training.torch.importance.encoder import Embedded
-from training.torch.importance.networks import Members, TrainingDiverged, batches, mean_chances
+from training.torch.importance.networks import Members, batches, mean_chances
 from training.torch.importance.settings import ImportanceVectorSettings
-from training.trainer import Floats
+from training.trainer import Floats, TrainingDiverged
 
 Doubles = NDArray[np.float64]
 Codes = NDArray[np.int64]

@@ -22,10 +22,6 @@ Doubles = NDArray[np.float64]
 RELU = 0.0
 
 
-class TrainingDiverged(ValueError):
-    """A loss is no longer a number."""
-
-
 class Members(nn.Module):
     """Dense layers with (leaky) ReLU between them and logits at the end, once for each member."""
 

@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training import artifact
 from training.artifact import Described, Manifest, check_width
+from training.occlusion import occlusion
 from training.torch import second_stage
 from training.torch.qast.settings import QASTSettings
 from training.torch.second_stage import Classifier
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from training.torch.qast.sampling import Samples, Synthesizer
 
 REFERENCE = "reference.safetensors"
-TINY = 1e-7
 ROWS_AT_ONCE = 8192
 
 
@@ -56,23 +55,10 @@ class QASTArtifact(Described):
         A feature's contribution is by how much the log-odds fall when it alone is set to the reference's median.
         """
         check_width(features, self.schema)
-        parts = [np.empty((0, len(self.schema.names)), np.float32)]
-        for first in range(0, len(features), ROWS_AT_ONCE):
-            parts.append(self._occluded(np.asarray(features[first : first + ROWS_AT_ONCE], np.float32)))
-        return np.concatenate(parts)
+        return occlusion(features, self.reference, self._chance, range(len(self.reference)))
 
-    def _occluded(self, rows: Floats) -> Floats:
-        whole, shares = self._log_odds(rows), np.empty(rows.shape, np.float32)
-        for feature, value in enumerate(self.reference):
-            changed = rows.copy()
-            changed[:, feature] = value
-            shares[:, feature] = whole - self._log_odds(changed)
-        return shares
-
-    def _log_odds(self, rows: Floats) -> NDArray[np.float64]:
-        rare = np.asarray(self.classifier.predict_proba(rows), np.float64)[:, self.schema.rare_code]
-        clipped = np.clip(rare, TINY, 1 - TINY)
-        return np.asarray(np.log(clipped / (1 - clipped)))
+    def _chance(self, rows: Floats) -> Floats:
+        return self.classifier.predict_proba(rows)[:, self.schema.rare_code]
 
     def sample(self, label: str | int, rows: int, *, seed: int) -> "Samples":
         """Make synthetic rows of one class, best first; fewer where the budget does not bring enough.

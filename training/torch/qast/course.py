@@ -24,17 +24,13 @@ from training.torch.qast.batches import Codes, Plan, Step
 from training.torch.qast.gate import Kept, Tally
 from training.torch.qast.moves import Batch, Lesson, Players
 from training.torch.qast.networks import Generator
-from training.trainer import Floats
+from training.trainer import Floats, TrainingDiverged
 
 LOSSES = ("discriminator", "classifier", "generator")
 GATE_STREAM = 2  # sets the gate's draws apart from those of the plan under the same seed
 Judge = Callable[[Floats], Tally]
 
 logger = logging.getLogger(__name__)
-
-
-class TrainingDiverged(ValueError):
-    """A loss is no longer a number."""
 
 
 class Pool(NamedTuple):

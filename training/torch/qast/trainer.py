@@ -19,6 +19,7 @@ import numpy as np
 from feature_extraction.schema import UNLABELED, FeatureSchema
 from training.artifact import Manifest, package_versions
 from training.metrics import held_out_summary
+from training.occlusion import usual
 from training.splits import check_labels
 from training.torch.qast import augment, course, stage
 from training.torch.qast.artifact import QASTArtifact
@@ -70,7 +71,7 @@ class QAST(QASTSettings):
         }
         manifest = _manifest(self, task, schema, verdict, history)
         regular = task.features[task.labels != schema.rare_code]
-        return QASTArtifact(manifest, classifier, _medians(regular), trained.files())
+        return QASTArtifact(manifest, classifier, usual(regular), trained.files())
 
 
 def _unlabeled(reader: Reader, seed: int) -> Floats:
@@ -151,8 +152,3 @@ def _metrics(task: Task, schema: FeatureSchema, verdict: Verdict | None, seed: i
         arm: dict(zip(schema.classes, np.round(values, 5).tolist(), strict=True)) for arm, values in verdict.f1.items()
     }
     return summary | {"arm": verdict.arm, "f1": f1}
-
-
-def _medians(rows: Floats) -> Floats:
-    missing = np.isnan(rows).all(axis=0)
-    return np.asarray(np.nanmedian(np.where(missing, 0.0, rows), axis=0), np.float32)
