@@ -21,7 +21,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from inference.report_data import Course, Curve, MetricStory, Panel
+from inference.report_alerts import MetricStory
+from inference.report_data import Course, Curve, Panel
 from inference.report_numbers import day, number, percent, tick
 
 Doubles = NDArray[np.float64]

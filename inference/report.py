@@ -12,34 +12,52 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from inference import charts, report_numbers, report_words
-from inference.report_data import (
+from inference.report_alerts import (
     Alert,
+    Break,
+    Change,
+    Counterfactual,
+    EntityStory,
+    MetricStory,
+    Neighbor,
+    Reason,
+    Share,
+)
+from inference.report_data import (
+    Calibration,
     Course,
     Curve,
-    EntityStory,
+    Drift,
     Estimate,
     Evaluation,
     Method,
-    MetricStory,
+    ModelCard,
     Panel,
-    Reason,
     Report,
     Run,
 )
 
 __all__ = [
     "Alert",
+    "Break",
+    "Calibration",
+    "Change",
+    "Counterfactual",
     "Course",
     "Curve",
+    "Drift",
     "EntityStory",
     "Estimate",
     "Evaluation",
     "Method",
     "MetricStory",
+    "ModelCard",
+    "Neighbor",
     "Panel",
     "Reason",
     "Report",
     "Run",
+    "Share",
     "render",
 ]
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from inference.report_alerts import Alert, EntityStory
+
 
 @dataclass(frozen=True)
 class Run:
@@ -106,90 +108,6 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Reason:
-    """One feature's share in an entity's score.
-
-    Attributes:
-        feature: column of the feature table, `<metric>__<feature>`.
-        value: the entity's value; None or NaN where missing.
-        contribution: signed share in the score of the rare class; positive raises it.
-        metric: name of the metric.
-        definition: what the feature is, one line.
-        unit: its unit, as in `feature_extraction.definitions`.
-        typical: median of the labelled regular entities, None where unknown.
-    """
-
-    feature: str
-    value: float | None
-    contribution: float
-    metric: str
-    definition: str = ""
-    unit: str = ""
-    typical: float | None = None
-
-
-@dataclass(frozen=True)
-class Alert:
-    """One entity to review.
-
-    Attributes:
-        rank: its place in the list, from 1.
-        entity_id: id of the entity.
-        score: probability of the rare class.
-        verdict: the class found most likely.
-        reasons: by size, largest first.
-        uncertainty: standard deviation of the ensemble's scores; None where the model states none.
-    """
-
-    rank: int
-    entity_id: str
-    score: float
-    verdict: str
-    reasons: Sequence[Reason]
-    uncertainty: float | None = None
-
-
-@dataclass(frozen=True)
-class MetricStory:
-    """One metric of one entity over time, (steps,) each; NaN where missing or not fitted.
-
-    Attributes:
-        metric: name of the metric.
-        times: start of each step, ISO 8601.
-        values: the series.
-        trend: Prophet's trend.
-        lower: lower bound of the interval.
-        upper: upper bound of the interval.
-        expected: fitted value, trend and seasonal patterns together.
-        unit: unit of the metric, empty where unknown.
-    """
-
-    metric: str
-    times: Sequence[str]
-    values: Sequence[float]
-    trend: Sequence[float]
-    lower: Sequence[float]
-    upper: Sequence[float]
-    expected: Sequence[float]
-    unit: str = ""
-
-    def __post_init__(self) -> None:
-        columns = ("times", "values", "trend", "lower", "upper", "expected")
-        lengths = {name: len(getattr(self, name)) for name in columns}
-        if len(set(lengths.values())) != 1 or not self.times:
-            raise ValueError(f"story of {self.metric!r}: lengths {lengths}; give at least one step, and equal lengths")
-
-
-@dataclass(frozen=True)
-class EntityStory:
-    """The series of one alerted entity and a sentence that says what they show."""
-
-    entity_id: str
-    metrics: Sequence[MetricStory]
-    sentence: str
-
-
-@dataclass(frozen=True)
 class Panel:
     """What is drawn together of a training: name of each line to its value at each look, None where it has none."""
 
@@ -225,6 +143,80 @@ class Course:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """How the calibrated probabilities lie to what was found on held-out labels, by bins of equal numbers of rows.
+
+    Attributes:
+        method: how they were calibrated: isotonic or platt.
+        rows: validation rows that the calibration was fitted on.
+        rare: rare ones among them.
+        population_share: share of rare entities that the probabilities assume for all that were scored.
+        predicted: mean probability in each bin, rising.
+        observed: share of rare rows in each bin.
+        counts: held-out rows in each bin.
+        error: expected calibration error over the bins; None where there is no bin.
+    """
+
+    method: str
+    rows: int
+    rare: int
+    population_share: float
+    predicted: Sequence[float]
+    observed: Sequence[float]
+    counts: Sequence[int]
+    error: float | None
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How this run's scores lie to those of the run before it.
+
+    Attributes:
+        run: id of the run before.
+        population_stability: population stability index over ten bins of the earlier scores; 0 is equal, above 0.2
+            is commonly called a shift.
+        largest_gap: Kolmogorov-Smirnov distance of the two distributions, 0 to 1.
+        entities: entities scored in both runs.
+        kept_alerts: alerts of the run before that are alerts again.
+        alerts_before: alerts of the run before.
+        unknown_before: share of entities found `unknown` then; None where the model has no such class.
+        same_model: whether both runs used one model.
+        edges: inner edges of the bins, rising.
+        shares_before: share of the earlier scores in each bin, one more than edges.
+        shares_now: share of this run's scores in each bin.
+    """
+
+    run: str
+    population_stability: float
+    largest_gap: float
+    entities: int
+    kept_alerts: int
+    alerts_before: int
+    unknown_before: float | None
+    same_model: bool
+    edges: Sequence[float]
+    shares_before: Sequence[float]
+    shares_now: Sequence[float]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a reader must know before acting on the list; every text is computed from the run or set by the user.
+
+    Attributes:
+        data: what the model learned from, sentences.
+        limits: what it cannot tell, sentences.
+        intended_use: what the list is for, sentences.
+        sensitive_use: what it must not be used for alone, sentences.
+    """
+
+    data: Sequence[str]
+    limits: Sequence[str]
+    intended_use: Sequence[str]
+    sensitive_use: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything the page shows.
 
@@ -237,6 +229,10 @@ class Report:
         stories: series of the first few alerts.
         glossary: feature, the part after `__`, to its unit and definition.
         course: how the training went; None where the trainer notes no steps.
+        calibration: how far the probabilities can be taken at their word; None where none were calibrated.
+        drift: this run beside the one before; None where it is the first.
+        unknown: share of all scored entities found `unknown`; None where the model has no such class.
+        card: the model card.
     """
 
     run: Run
@@ -247,3 +243,7 @@ class Report:
     stories: Sequence[EntityStory]
     glossary: Mapping[str, tuple[str, str]]
     course: Course | None = None
+    calibration: Calibration | None = None
+    drift: Drift | None = None
+    unknown: float | None = None
+    card: ModelCard | None = None

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-from inference.report_data import Alert, Course, Estimate, Evaluation, Method, MetricStory, Panel, Reason, Report
+from inference.report_alerts import Alert, MetricStory, Reason
+from inference.report_data import Course, Estimate, Evaluation, Method, Panel, Report
 from inference.report_numbers import day, feature_label, number, percent, quantity, score, shorten, step_name
 
 RANKINGS = {"average_precision": "average precision", "auroc": "AUROC"}
