@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from feature_extraction.schema import FEATURE_SEPARATOR
 
+LEVEL, HISTORY, ACTIVITY, PERIODS = "level", "length of history", "activity", "periods"
+TREND, CHANGEPOINTS, WEEKLY, RESIDUAL = "trend", "changepoints", "weekly pattern", "residual"
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -18,73 +21,107 @@ class Feature:
         name: the part of the column name after the separator.
         unit: its unit; "metric" is the unit of the metric itself, "sd" its own standard deviation.
         definition: what it is, in one line.
+        component: what it describes, in words: a component of Prophet's model, or a plain fact of the series.
         fitted: whether it needs Prophet's fit.
     """
 
     name: str
     unit: str
     definition: str
+    component: str
     fitted: bool = False
 
 
 DESCRIPTIVE = (
-    Feature("level", "metric", "mean of y since the entity's first event"),
-    Feature("scale", "metric", "standard deviation of y since the entity's first event"),
-    Feature("peak", "metric", "largest |y| (Prophet's scale of y)"),
-    Feature("level_recent", "metric", "mean of y over the recent steps"),
-    Feature("level_change", "sd", "mean of y over the recent steps less the mean before, in standard deviations"),
-    Feature("history", "steps", "steps from the entity's first event to the end of the window"),
-    Feature("recency", "steps", "steps from the last active step to the end of the window"),
-    Feature("active_steps", "steps", "number of active steps"),
-    Feature("active_share", "share", "share of the steps since the first event that are active"),
-    Feature("active_share_recent", "share", "share of the recent steps that are active"),
-    Feature("gap_mean", "steps", "mean distance between neighbouring active steps"),
-    Feature("gap_max", "steps", "largest distance between neighbouring active steps"),
-    Feature("recency_in_gaps", "gaps", "recency divided by gap_mean: how unusual the present silence is"),
-    Feature("burstiness", "-1 to 1", "(sd - mean) / (sd + mean) of the gaps: -1 regular, 0 random, 1 bursty"),
-    Feature("period_1", "steps", "period with the most power in the periodogram"),
-    Feature("period_2", "steps", "period with the second most power"),
-    Feature("period_3", "steps", "period with the third most power"),
+    Feature("level", "metric", "mean of y since the entity's first event", LEVEL),
+    Feature("scale", "metric", "standard deviation of y since the entity's first event", LEVEL),
+    Feature("peak", "metric", "largest |y| (Prophet's scale of y)", LEVEL),
+    Feature("level_recent", "metric", "mean of y over the recent steps", LEVEL),
+    Feature(
+        "level_change", "sd", "mean of y over the recent steps less the mean before, in standard deviations", LEVEL
+    ),
+    Feature("history", "steps", "steps from the entity's first event to the end of the window", HISTORY),
+    Feature("recency", "steps", "steps from the last active step to the end of the window", ACTIVITY),
+    Feature("active_steps", "steps", "number of active steps", ACTIVITY),
+    Feature("active_share", "share", "share of the steps since the first event that are active", ACTIVITY),
+    Feature("active_share_recent", "share", "share of the recent steps that are active", ACTIVITY),
+    Feature("gap_mean", "steps", "mean distance between neighbouring active steps", ACTIVITY),
+    Feature("gap_max", "steps", "largest distance between neighbouring active steps", ACTIVITY),
+    Feature("recency_in_gaps", "gaps", "recency divided by gap_mean: how unusual the present silence is", ACTIVITY),
+    Feature("burstiness", "-1 to 1", "(sd - mean) / (sd + mean) of the gaps: -1 regular, 0 random, 1 bursty", ACTIVITY),
+    Feature("period_1", "steps", "period with the most power in the periodogram", PERIODS),
+    Feature("period_2", "steps", "period with the second most power", PERIODS),
+    Feature("period_3", "steps", "period with the third most power", PERIODS),
 )
 
 FITTED = (
-    Feature("offset", "scaled y", "Prophet's trend offset m (logistic: the scaled time of the middle)", True),
-    Feature("base_rate", "scaled y per history", "Prophet's initial slope k (logistic: rate)", True),
-    Feature("growth_mean", "scaled y per history", "mean over changepoints of the summed slope changes", True),
-    Feature("growth_std", "scaled y per history", "standard deviation over changepoints of that sum", True),
-    Feature("delta_mean", "scaled y per history", "mean slope change over all potential changepoints", True),
+    Feature(
+        "offset", "scaled y", "Prophet's trend offset m (logistic: the scaled time of the middle)", TREND, fitted=True
+    ),
+    Feature("base_rate", "scaled y per history", "Prophet's initial slope k (logistic: rate)", TREND, fitted=True),
+    Feature(
+        "growth_mean",
+        "scaled y per history",
+        "mean over changepoints of the summed slope changes",
+        CHANGEPOINTS,
+        fitted=True,
+    ),
+    Feature(
+        "growth_std",
+        "scaled y per history",
+        "standard deviation over changepoints of that sum",
+        CHANGEPOINTS,
+        fitted=True,
+    ),
+    Feature(
+        "delta_mean",
+        "scaled y per history",
+        "mean slope change over all potential changepoints",
+        CHANGEPOINTS,
+        fitted=True,
+    ),
     Feature(
         "changepoint_count",
         "count",
         "changepoints with a slope change over 0.01 (Prophet's plotting rule)",
-        True,
+        CHANGEPOINTS,
+        fitted=True,
     ),
-    Feature("changepoint_gap_mean", "steps", "mean distance between those changepoints", True),
-    Feature("changepoint_gap_std", "steps", "standard deviation of that distance", True),
-    Feature("trend_slope", "metric per step", "slope of the trend at the last step", True),
-    Feature("trend_slope_change", "metric per step", "that slope less the slope before the recent steps", True),
-    Feature("trend_last", "metric", "level of the trend at the last step", True),
-    Feature("trend_change", "sd", "rise of the trend over the recent steps, in standard deviations of y", True),
-    Feature("break_size", "metric per step", "slope change at the strongest changepoint", True),
-    Feature("break_age", "steps", "steps from the strongest changepoint to the end of the window", True),
+    Feature("changepoint_gap_mean", "steps", "mean distance between those changepoints", CHANGEPOINTS, fitted=True),
+    Feature("changepoint_gap_std", "steps", "standard deviation of that distance", CHANGEPOINTS, fitted=True),
+    Feature("trend_slope", "metric per step", "slope of the trend at the last step", TREND, fitted=True),
+    Feature(
+        "trend_slope_change", "metric per step", "that slope less the slope before the recent steps", TREND, fitted=True
+    ),
+    Feature("trend_last", "metric", "level of the trend at the last step", TREND, fitted=True),
+    Feature(
+        "trend_change", "sd", "rise of the trend over the recent steps, in standard deviations of y", TREND, fitted=True
+    ),
+    Feature("break_size", "metric per step", "slope change at the strongest changepoint", CHANGEPOINTS, fitted=True),
+    Feature(
+        "break_age", "steps", "steps from the strongest changepoint to the end of the window", CHANGEPOINTS, fitted=True
+    ),
     Feature(
         "weekly_amplitude",
         "metric",
         "range of the weekly pattern over the days of the week; of a multiplicative one at the last step's trend",
-        True,
+        WEEKLY,
+        fitted=True,
     ),
-    Feature("weekly_peak_day", "day", "day of the week with the highest weekly pattern (0 = Monday)", True),
-    Feature("residual_sigma", "metric", "standard deviation of what the fit leaves unexplained", True),
-    Feature("residual_recent_mean", "sigmas", "mean residual over the recent steps", True),
-    Feature("outside_share", "share", "share of the recent steps outside the interval", True),
-    Feature("below_share", "share", "share of the recent steps below the interval", True),
+    Feature(
+        "weekly_peak_day", "day", "day of the week with the highest weekly pattern (0 = Monday)", WEEKLY, fitted=True
+    ),
+    Feature("residual_sigma", "metric", "standard deviation of what the fit leaves unexplained", RESIDUAL, fitted=True),
+    Feature("residual_recent_mean", "sigmas", "mean residual over the recent steps", RESIDUAL, fitted=True),
+    Feature("outside_share", "share", "share of the recent steps outside the interval", RESIDUAL, fitted=True),
+    Feature("below_share", "share", "share of the recent steps below the interval", RESIDUAL, fitted=True),
 )
 
 
 def residual_features(count: int) -> tuple[Feature, ...]:
     """Return the features that hold the last `count` residuals, latest first."""
     return tuple(
-        Feature(f"residual_last_{i}", "sigmas", f"residual {i - 1} steps before the last one", True)
+        Feature(f"residual_last_{i}", "sigmas", f"residual {i - 1} steps before the last one", RESIDUAL, fitted=True)
         for i in range(1, count + 1)
     )
 

@@ -28,9 +28,9 @@ def layout(url: str, files: list[storage.File]) -> dict[str, str | bool]:
     return {"basePath": storage.spark_url(url)}
 
 
-def folder_keys(url: str) -> tuple[str, ...]:
-    """Return the keys of the folders named key=value in which the files of a log lie, the outermost first."""
-    return tuple(filter(None, _keys(url, storage.list_files(url)[0])))
+def folder_keys(url: str, file: storage.File) -> tuple[str, ...]:
+    """Return the keys of the folders named key=value in which a file of a log lies, the outermost first."""
+    return tuple(filter(None, _keys(url, file)))
 
 
 def _keys(url: str, file: storage.File) -> tuple[str, ...]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 import pyarrow as pa
-from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from feature_extraction import storage
+from feature_extraction import event_folders, storage
+from feature_extraction.clock_changes import check_bounds
 from feature_extraction.event_columns import CORRUPT, NUMBERS, RAW, check_columns, check_condition
 from feature_extraction.event_files import EventsError, by_columns, by_header, folder_keys, json_keys, layout
 from feature_extraction.schema import ENTITY
@@ -27,6 +27,12 @@ JSON_SAMPLE_LINES = 1_000
 LARGEST = 1e30
 # Numbers of a size that no calendar has are in another unit than the settings say.
 YEAR_10000 = 253_402_300_800
+# By itself Spark leaves out what is null, and cuts times to milliseconds.
+AS_IT_CAME = {
+    "ignoreNullFields": "false",
+    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
+    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
+}
 
 
 @dataclass(frozen=True)
@@ -51,28 +57,38 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
+def files(spark: SparkSession, settings: EventsSettings) -> list[storage.File]:
+    """List the files of the log that are read: those in folders that `events.where` asks for."""
+    # Before anything is cast: folders may be named by times.
+    spark.conf.set("spark.sql.session.timeZone", settings.time_zone)
+    return event_folders.asked_for(spark, settings, storage.list_files(settings.url))
+
+
 def read(spark: SparkSession, settings: EventsSettings) -> RawEvents:
     """Open the event log; raises `EventsError` for an empty location or a zero-byte Parquet file."""
-    files = storage.list_files(settings.url)
-    if not any(file.size for file in files):
-        raise EventsError(f"{settings.url}: {len(files)} files, all empty; events.url must hold at least one event")
-    files = [file for file in files if file.size] if settings.format == "csv" else files
+    found = files(spark, settings)
+    if not any(file.size for file in found):
+        raise EventsError(f"{settings.url}: {len(found)} files, all empty; events.url must hold at least one event")
+    found = [file for file in found if file.size] if settings.format == "csv" else found
     readers = {"parquet": _read_parquet, "csv": _read_csv, "json": _read_json}
-    raw = readers[settings.format](spark, settings, files)
-    return _restricted(raw, settings) if settings.where else raw
+    raw = readers[settings.format](spark, settings, found)
+    return _restricted(raw, settings, found[0]) if settings.where else raw
 
 
-def _restricted(raw: RawEvents, settings: EventsSettings) -> RawEvents:
+def _places(settings: EventsSettings, urls: list[str]) -> list[str]:
+    """Spell for Spark what to read: the log as a whole, or single files where some of it is left out."""
+    is_whole = len(urls) == len(storage.list_files(settings.url))
+    return [storage.spark_url(url) for url in ([settings.url] if is_whole else urls)]
+
+
+def _restricted(raw: RawEvents, settings: EventsSettings, file: storage.File) -> RawEvents:
     """Leave out what does not meet `events.where`; a damaged line stays, unless its folder alone decides."""
     check_condition(raw.frame, "events.where", settings.where, settings.url)
     condition = F.expr(settings.where)
-    whole = condition if settings.format == "parquet" else F.coalesce(condition, raw.corrupt)
     # A frame of its own: Spark would look for a column that was not selected in the frame it was selected from.
-    keys = T.StructType([raw.frame.schema[key] for key in folder_keys(settings.url)])
-    try:
-        raw.frame.sparkSession.createDataFrame([], keys).where(condition)
-    except AnalysisException:  # it speaks of other columns too
-        return replace(raw, frame=raw.frame.where(whole), num_rows=None)
+    keys = T.StructType([raw.frame.schema[key] for key in folder_keys(settings.url, file)])
+    if settings.format != "parquet" and not event_folders.is_decided_by(keys, settings.where, raw.frame.sparkSession):
+        condition = F.coalesce(condition, raw.corrupt)
     return replace(raw, frame=raw.frame.where(condition), num_rows=None)
 
 
@@ -98,8 +114,7 @@ def _read_parquet(spark: SparkSession, settings: EventsSettings, files: list[sto
     for columns, urls, _ in groups:
         untyped = {field.name for field in columns if pa.types.is_null(field.type)}
         kinds = [kind for kind in spark.read.parquet(storage.spark_url(urls[0])).schema if kind.name not in untyped]
-        places = urls if len(groups) > 1 else [settings.url]
-        frame = reader.schema(T.StructType(kinds)).parquet(*map(storage.spark_url, places))
+        frame = reader.schema(T.StructType(kinds)).parquet(*_places(settings, urls))
         frames.append(_with_microseconds(frame, columns, settings.time_zone))
     frame = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames)
     return RawEvents(frame, F.lit(False), _as_json(frame), sum(rows for _, _, rows in groups))
@@ -115,7 +130,7 @@ def _with_microseconds(frame: DataFrame, columns: pa.Schema, time_zone: str) -> 
 
 
 def _as_json(frame: DataFrame) -> Column:
-    return F.to_json(F.struct(*[F.col(quoted(name)) for name in frame.columns]), {"ignoreNullFields": "false"})
+    return F.to_json(F.struct(*[F.col(quoted(name)) for name in frame.columns]), AS_IT_CAME)
 
 
 def _read_csv(spark: SparkSession, settings: EventsSettings, files: list[storage.File]) -> RawEvents:
@@ -128,25 +143,26 @@ def _read_csv(spark: SparkSession, settings: EventsSettings, files: list[storage
     for names, urls in groups.items():
         schema = T.StructType([T.StructField(name, T.StringType()) for name in [*names, CORRUPT]])
         reader = spark.read.options(**options).schema(schema)
-        places = urls if len(groups) > 1 else [settings.url]
-        frames.append(reader.csv([storage.spark_url(place) for place in places]))
+        frames.append(reader.csv(_places(settings, urls)))
     frame = reduce(DataFrame.unionByName, frames)
     raw = F.coalesce(F.col(CORRUPT), _as_json(frame.drop(CORRUPT)))
     return RawEvents(frame, F.col(CORRUPT).isNotNull(), raw)
 
 
 def _read_json(spark: SparkSession, settings: EventsSettings, files: list[storage.File]) -> RawEvents:
-    text = spark.read.options(**layout(settings.url, files)).text(storage.spark_url(settings.url))
-    lines = text.select("value").where("length(trim(value)) > 0")
-    names = json_keys([row.value for row in lines.limit(JSON_SAMPLE_LINES).collect()])
+    text = spark.read.options(**layout(settings.url, files)).text(_places(settings, [file.url for file in files]))
+    lines, folders = text.where("length(trim(value)) > 0"), text.columns[1:]
+    names = json_keys([row.value for row in lines.select("value").limit(JSON_SAMPLE_LINES).collect()])
+    names = [name for name in names if name not in folders]  # the folder decides, as in the other formats
     if not names:
         raise EventsError(f"{settings.url}: none of {JSON_SAMPLE_LINES} lines is a JSON object; check events.format")
     event = T.StructType([T.StructField(name, T.StringType()) for name in names])
     # Parsed as a list: of two objects on one line, Spark would keep the first and say nothing of the second.
     listed = F.from_json(F.concat(F.lit("["), "value", F.lit("]")), T.ArrayType(event))
     single = F.trim("value").startswith("{") & (F.size(listed) == 1)
-    parsed = lines.select(F.col("value").alias(RAW), F.when(single, listed[0]).alias("_event"))
-    frame = parsed.select(RAW, F.col("_event").isNull().alias(CORRUPT), "_event.*")
+    keys = [quoted(name) for name in folders]
+    parsed = lines.select(F.col("value").alias(RAW), F.when(single, listed[0]).alias("_event"), *keys)
+    frame = parsed.select(RAW, F.col("_event").isNull().alias(CORRUPT), "_event.*", *keys)
     return RawEvents(frame, F.col(CORRUPT), F.col(RAW))
 
 
@@ -154,9 +170,10 @@ def validate(raw: RawEvents, settings: EventsSettings, window: WindowSettings) -
     """Return one row an event: `ENTITY`, `TIME`, a `_value_<metric>` column a metric, `REASON` and `RAW`.
 
     A metric's value is null where the event does not concern it. Raises `EventsError` for a missing column or one of a
-    type that cannot hold what is asked of it.
+    type that cannot hold what is asked of it, and for a window that the zone's clock does not begin or end once.
     """
     check_columns(raw.frame, settings)
+    check_bounds(window, settings.time_zone)
     time = _time(raw.frame, settings)
     refusals: list[tuple[Column, str]] = [
         (raw.corrupt, "not a readable line"),

@@ -1,6 +1,6 @@
 """What a Spark task does with its partition: events of whole entities in, feature rows out; it knows no Spark."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from feature_extraction.prophet_map import engine
 from feature_extraction.schema import CONFIDENCE, ENTITY, FIT_STATUS, LABEL, UNLABELED
 from feature_extraction.series import SeriesBatch, series_batches
 from feature_extraction.settings import EventsSettings, FeaturesSettings, LabelsSettings, WindowSettings
+from feature_extraction.storage import File
 
 ENGINES: dict[str, Engine] = {"map": engine.fit, "prophet": prophet_library.fit}
 NUM_EVENTS = "num_events"
@@ -24,12 +25,18 @@ CELLS_PER_BATCH = 400_000
 
 @dataclass(frozen=True)
 class Extraction:
-    """Everything the job is told: the run file's `[events]`, `[window]`, `[labels]` and `[features]`."""
+    """Everything the job is told: the run file's `[events]`, `[window]`, `[labels]` and `[features]`.
+
+    `events.where` holds the window's dates, whatever placeholders were given.
+    """
 
     events: EventsSettings
     window: WindowSettings
     labels: LabelsSettings
     features: FeaturesSettings
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "events", self.events.within(self.window))
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -41,10 +48,10 @@ class Extraction:
         """Feature columns in table order."""
         return definitions.columns(self.metrics, self.features.last_residuals)
 
-    def fingerprint(self) -> str:
-        """Identity of the work: the settings, the input files and the code."""
-        urls = [self.events.url, self.labels.url, self.labels.holdout_url]
-        inputs = [publishing.input_identity(url) for url in urls if url]
+    def fingerprint(self, events: Sequence[File]) -> str:
+        """Identity of the work: the settings, the input files, `events` among them, and the code."""
+        inputs = [publishing.identity(events)]
+        inputs += [publishing.input_identity(url) for url in (self.labels.url, self.labels.holdout_url) if url]
         sections = (self.events, self.window, self.labels, self.features)
         return publishing.fingerprint([section.model_dump(mode="json") for section in sections], inputs)
 

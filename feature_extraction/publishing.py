@@ -2,7 +2,8 @@
 
 A stage writes to `<root>/<stage>/run=<id>/`, checks what it wrote, writes `run.json` and only then moves
 `<root>/<stage>/latest.json`. A folder without a manifest is a run that died: the next one with its id starts it over,
-and until then readers follow the last good run.
+and until then readers follow the last good run. While a run is being made, `<root>/<stage>/_claims/<id>.json` keeps
+other processes from making it too.
 """
 
 import hashlib
@@ -17,11 +18,12 @@ from typing import Any
 
 from pyarrow import parquet
 
-from feature_extraction import storage
+from feature_extraction import claims, storage
 
 logger = logging.getLogger(__name__)
 MANIFEST = "run.json"
 LATEST = "latest.json"
+CLAIMS = "_claims"
 
 
 class PublishError(ValueError):
@@ -65,29 +67,80 @@ class Run:
         return True
 
     def start(self) -> str:
-        """Clear what a run of this id that died left behind, and return the folder to write to."""
+        """Claim the run, clear what one of this id that died left behind, and return the folder to write to.
+
+        Raises:
+            ClaimError: another process is making it.
+            PublishError: another process has finished it meanwhile.
+        """
+        claims.take(self._claim)
+        if self.manifest() is not None:
+            if published(self.root, self.stage) == self:
+                claims.release(self._claim)
+                raise PublishError(f"{self.url}: finished by another process meanwhile; start the job again to go on")
+            storage.delete_file(storage.join(self.url, MANIFEST))  # first: half a folder is never to look whole
         if storage.exists(self.url):
             logger.info("%s: found a run that did not finish; starting it over", self.url)
             storage.delete_folder(self.url)
         return self.url
 
     def finish(self, fingerprint: str, facts: dict[str, Any]) -> None:
-        """Write the manifest, which makes the run whole, and move the pointer to it."""
-        manifest = {"run": self.id, "stage": self.stage, "fingerprint": fingerprint} | facts
-        storage.write_bytes(storage.join(self.url, MANIFEST), json.dumps(manifest, indent=1).encode())
+        """Make the run whole and move the pointer to it."""
+        self.seal(fingerprint, facts)
         self.point()
 
+    def seal(self, fingerprint: str, facts: dict[str, Any]) -> None:
+        """Write the manifest, which makes the run whole; one whose claim was lost raises `ClaimError`."""
+        claims.confirm(self._claim)
+        manifest = {"run": self.id, "stage": self.stage, "fingerprint": fingerprint} | facts
+        storage.write_bytes(storage.join(self.url, MANIFEST), json.dumps(manifest, indent=1).encode())
+
     def point(self) -> None:
-        """Make this run the one that readers follow."""
+        """Make this run, which is whole, the one that readers follow."""
         storage.replace_text(storage.join(self.root, self.stage, LATEST), json.dumps({"run": self.id}))
+        claims.release(self._claim)
+
+    def point_again(self) -> None:
+        """Point at this run, which is whole, if its job died before it did, and no other run was finished since."""
+        current = published(self.root, self.stage)
+        if current is None or (current != self and _finished_at(current) <= _finished_at(self)):
+            self.point()
+        else:
+            claims.release(self._claim)
+
+    @property
+    def _claim(self) -> str:
+        return storage.join(self.root, self.stage, CLAIMS, f"{self.id}.json")
 
 
 def latest(root: str, stage: str) -> Run:
     """Return the run that `latest.json` names; raises `PublishError` where no run was published."""
-    place = storage.join(root, stage, LATEST)
-    if not storage.exists(place):
+    found = published(root, stage)
+    if found is None:
+        place = storage.join(root, stage, LATEST)
         raise PublishError(f"{place}: no {stage} published under this root; run the job that makes them first")
-    return Run(root, stage, json.loads(storage.read_text(place))["run"])
+    return found
+
+
+def published(root: str, stage: str) -> Run | None:
+    """Return the run that `latest.json` names, or None where no run was published."""
+    place = storage.join(root, stage, LATEST)
+    return Run(root, stage, json.loads(storage.read_text(place))["run"]) if storage.exists(place) else None
+
+
+def _finished_at(run: Run) -> float:
+    """Return when a run's manifest was written, in seconds since 1970; 0 where it has none any more."""
+    place = storage.join(run.url, MANIFEST)
+    return storage.list_files(place)[0].changed if storage.exists(place) else 0.0
+
+
+def own_or_latest(root: str, stage: str, run_id: str) -> Run:
+    """Return the run of this name where it is finished, else the one published last.
+
+    So a day that is done again finds its own input, though later days were published since.
+    """
+    mine = Run(root, stage, run_id)
+    return mine if mine.manifest() is not None else latest(root, stage)
 
 
 def fingerprint(*parts: object) -> str:
@@ -109,7 +162,12 @@ def _code_digest() -> str:
 
 def input_identity(url: str) -> list[tuple[str, int, float]]:
     """Identity of an input: URL, size and time of change of each of its files."""
-    return [(file.url, file.size, file.changed) for file in storage.list_files(url)]
+    return identity(storage.list_files(url))
+
+
+def identity(files: Iterable[storage.File]) -> list[tuple[str, int, float]]:
+    """Identity of the files of an input."""
+    return [(file.url, file.size, file.changed) for file in files]
 
 
 def part_files(url: str) -> list[str]:
@@ -143,6 +201,5 @@ def footers(urls: Iterable[str]) -> list[parquet.FileMetaData]:
 
 def _footer(url: str) -> parquet.FileMetaData:
     """Return the footer of one Parquet file."""
-    store, path = storage.filesystem(url)
-    with store.open_input_file(path) as stream:
+    with storage.open_file(url) as stream, storage.explained(url, "read"):
         return parquet.read_metadata(stream)

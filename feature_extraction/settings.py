@@ -1,17 +1,30 @@
 """Settings of feature extraction as frozen pydantic models: the run file's `[events]` to `[features]`."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from importlib.util import find_spec
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 Aggregate = Literal["sum", "count", "mean", "min", "max", "last", "nunique"]
 ADDITIVE: tuple[Aggregate, ...] = ("sum", "count", "nunique")
 # Metric names become column names and CSS anchors, so they stay plain; the separator "__" is not theirs to use.
 MetricName = Annotated[str, StringConstraints(pattern=r"^[a-z](_?[a-z0-9])*$", max_length=40)]
+Days = Annotated[float, Field(gt=0, le=1_000_000)]
 Capacity = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_INSTANT, _DAYS = TypeAdapter[datetime](datetime), TypeAdapter[float](Days)
 
 
 class Section(BaseModel):
@@ -42,6 +55,7 @@ class MetricSettings(Section):
         return self.gaps == "zero" or (self.gaps == "auto" and self.aggregate in ADDITIVE)
 
 
+_ALMOST_A_DAY = timedelta(days=1) - timedelta.resolution
 _METRIC_FIELDS = "; ".join(f"{name}: {field.description}" for name, field in MetricSettings.model_fields.items())
 
 
@@ -59,7 +73,8 @@ class EventsSettings(Section):
     where: str = Field(
         "",
         description="SQL condition on the part of the log that is read, such as dt >= '2024-01-01' where it lies in "
-        "folders by date: Spark opens no other folder; nothing else of the log is counted.",
+        "folders by date: no other folder is opened, nothing else of the log is counted. {start} and {end} stand for "
+        "the dates of the window, as in dt >= '{start}' and dt < '{end}'.",
     )
     type: str = Field("", description="Column of the event type; naming it makes the log long form.")
     value: str = Field("value", description="Column of the value, in long form.")
@@ -76,6 +91,14 @@ class EventsSettings(Section):
     metrics: dict[MetricName, MetricSettings] = Field(
         min_length=1, description=f"The metrics by name, each a table [events.metrics.NAME]. {_METRIC_FIELDS}"
     )
+
+    def within(self, window: "WindowSettings") -> "EventsSettings":
+        """Return these settings with the window's dates in `where`; an end in the middle of a day is the day after."""
+        days = {"{start}": window.start.date(), "{end}": (window.end + _ALMOST_A_DAY).date()}
+        where = self.where
+        for placeholder, day in days.items():
+            where = where.replace(placeholder, day.isoformat())
+        return self.model_copy(update={"where": where})
 
     def counts_all(self, name: str) -> bool:
         """Whether a metric counts every event, so that no column need be read for it."""
@@ -108,13 +131,41 @@ class WindowSettings(Section):
     """The stretch of time that features are made of."""
 
     start: datetime = Field(description="First instant, inclusive; a date means its midnight.")
-    end: datetime = Field(description="End, exclusive; a date means its midnight.")
-    step_days: float = Field(1.0, gt=0, description="Length of one step of the series, in days.")
+    days: Days | None = Field(
+        None,
+        exclude=True,  # told by start from then on
+        description="Length in days of a window that moves with its end; in place of start.",
+    )
+    end: datetime = Field(
+        description="End, exclusive; a date means its midnight, and today the last midnight in events.time_zone."
+    )
+    step_days: Days = Field(1.0, description="Length of one step of the series, in days; a whole number of seconds.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _start_of_days(cls, given: Any) -> Any:  # noqa: ANN401  (whatever the run file holds)
+        if not isinstance(given, Mapping):
+            return given
+        if (given.get("start") is None) == (given.get("days") is None):
+            raise ValueError("give one of window.start and window.days, which is its length and moves with its end")
+        if given.get("days") is None:
+            return given
+        try:
+            end, days = _INSTANT.validate_python(given.get("end")), _DAYS.validate_python(given["days"])
+        except ValidationError:
+            return {**given, "start": given.get("end")}  # the fields themselves say what is wrong
+        if end.replace(tzinfo=None) - datetime.min < timedelta(days=days):
+            raise ValueError(f"window.days = {days} before window.end {end} is before the calendar's first year")
+        return {**given, "start": end - timedelta(days=days), "days": None}
 
     @model_validator(mode="after")
     def _whole_steps(self) -> "WindowSettings":
         if self.start.tzinfo or self.end.tzinfo:
             raise ValueError("window.start and window.end are given in events.time_zone; write them without an offset")
+        if self.start.microsecond or self.end.microsecond or not self.step or self.step % timedelta(seconds=1):
+            raise ValueError(
+                f"window.start {self.start}, window.end {self.end} and the step of {self.step} must be whole seconds"
+            )
         if self.end <= self.start:
             raise ValueError(f"window.end {self.end} is not after window.start {self.start}")
         if (self.end - self.start) % self.step:

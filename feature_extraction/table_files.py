@@ -1,4 +1,4 @@
-"""The feature table's files, written by the tasks that make its rows.
+"""Files of the feature table and of the scores, written by the tasks that make their rows.
 
 A task writes to `part-<partition>-<number>.parquet`, whole and in one step. Spark's partitions depend on the input
 alone and the rows on nothing but their events, so a task that runs twice writes the same bytes to the same place.
@@ -6,9 +6,11 @@ Through Spark's own writer every number would pass from columns to rows and back
 """
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import parquet
 
 from feature_extraction import storage
@@ -16,6 +18,7 @@ from feature_extraction import storage
 ROWS_PER_FILE = 65_536
 # Readers share a table out by row groups, so these are not to be few, nor so small that each costs a request.
 ROWS_PER_GROUP = 16_384
+CACHED_ROWS = 8_192
 
 
 def write(batches: Iterable[pa.RecordBatch], url: str, partition: int) -> Iterator[str]:
@@ -24,6 +27,17 @@ def write(batches: Iterable[pa.RecordBatch], url: str, partition: int) -> Iterat
         name = f"part-{partition:05d}-{number:03d}.parquet"
         storage.write_bytes(storage.join(url, name), _bytes(table))
         yield name
+
+
+def stacked(rows: pa.RecordBatch, names: Sequence[str]) -> NDArray[np.float32]:
+    """Return some columns as one block (rows, names), NaN for missing."""
+    columns = [rows.column(name).to_numpy(zero_copy_only=False) for name in names]
+    block = np.empty((rows.num_rows, len(columns)), np.float32)
+    # In pieces that stay in the processor's cache until their last column is written.
+    for at in range(0, len(block), CACHED_ROWS):
+        for target, column in enumerate(columns):
+            block[at : at + CACHED_ROWS, target] = column[at : at + CACHED_ROWS]
+    return block
 
 
 def _tables(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

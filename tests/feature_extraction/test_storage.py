@@ -1,9 +1,8 @@
 """Files on a disk and in a bucket behave alike: written whole, listed without the hidden, replaced in one step."""
 
-import boto3
 import pytest
 
-from feature_extraction import storage
+from feature_extraction import buckets, storage
 from feature_extraction.storage import StorageError
 
 
@@ -51,42 +50,6 @@ def test_a_deleted_folder_is_gone_and_a_missing_one_is_no_error(root):
     assert [file.url for file in storage.list_files(root)] == [storage.join(root, "ab/c.txt")]
 
 
-def test_a_folder_is_uploaded_with_its_last_file_last(root, tmp_path, monkeypatch):
-    for name in ("z.bin", "a.json", "sub/b.bin"):
-        (tmp_path / "made" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "made" / name).write_text(name)
-    written = []
-    whole = storage.write_bytes
-    monkeypatch.setattr(storage, "write_bytes", lambda url, data: (written.append(url), whole(url, data)))
-    storage.upload_folder(tmp_path / "made", storage.join(root, "model"), last="a.json")
-    assert sorted(written) == sorted(storage.join(root, "model", name) for name in ("z.bin", "a.json", "sub/b.bin"))
-    assert written[-1].endswith("a.json")
-    with storage.local_copy(storage.join(root, "model")) as folder:
-        assert (folder / "sub/b.bin").read_text() == "sub/b.bin"
-
-
-@pytest.mark.s3
-def test_a_local_copy_of_a_bucket_is_removed_even_after_an_error(bucket):
-    storage.write_bytes(storage.join(bucket, "x/sub/a.txt"), b"1")
-    seen = []
-
-    def fail():
-        with storage.local_copy(storage.join(bucket, "x")) as folder:
-            seen.append(((folder / "sub/a.txt").read_bytes(), folder))
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fail()
-    assert seen[0][0] == b"1"
-    assert not seen[0][1].exists()
-
-
-def test_a_local_copy_of_a_disk_is_the_folder_itself(tmp_path):
-    with storage.local_copy(f"file://{tmp_path}") as folder:
-        assert folder == tmp_path
-    assert tmp_path.exists()
-
-
 def test_a_file_is_never_half_written_on_a_disk(tmp_path, monkeypatch):
     place = tmp_path / "a.txt"
     storage.write_bytes(str(place), b"old")
@@ -95,10 +58,10 @@ def test_a_file_is_never_half_written_on_a_disk(tmp_path, monkeypatch):
         raise OSError("the disk is gone")
 
     monkeypatch.setattr(storage.os, "replace", die)
-    with pytest.raises(OSError, match="the disk is gone"):
+    with pytest.raises(StorageError, match=r"a.txt: cannot be written: the disk is gone"):
         storage.write_bytes(str(place), b"new")
     assert place.read_bytes() == b"old"
-    assert [file.url for file in storage.list_files(str(tmp_path))] == [f"{tmp_path}/a.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_a_pointer_is_replaced(root):
@@ -114,24 +77,32 @@ def test_of_two_writers_of_one_pointer_the_second_is_told(bucket, monkeypatch, b
     place = storage.join(bucket, "latest.json")
     if before:
         storage.replace_text(place, before)
-    client = boto3.client("s3")
-    put = client.put_object
+    put = buckets.put_version
 
-    def put_after_another(**request):
-        put(Bucket=request["Bucket"], Key=request["Key"], Body=b"the other job's")
-        return put(**request)
+    def put_after_another(*request):
+        storage.write_bytes(place, b"the other job's")
+        return put(*request)
 
-    client.put_object = put_after_another
-    monkeypatch.setattr(boto3, "client", lambda _: client)
-    with pytest.raises(StorageError, match="latest.json: not replaced, another job may have moved it"):
+    monkeypatch.setattr(buckets, "put_version", put_after_another)
+    with pytest.raises(StorageError, match="latest.json: not replaced, another job has moved it"):
         storage.replace_text(place, "mine")
     assert storage.read_text(place) == "the other job's"
 
 
-@pytest.mark.s3
-def test_a_pointer_in_a_bucket_that_does_not_exist_is_an_error(bucket):
-    with pytest.raises(StorageError, match="s3://absent/latest.json"):
-        storage.replace_text("s3://absent/latest.json", "mine")
+def test_a_shared_file_is_swapped_only_by_who_knows_its_version(root):
+    place = storage.join(root, "claims/a.json")
+    assert storage.read_version(place) is None
+    first = storage.swap_text(place, "1", None)
+    assert storage.swap_text(place, "other", None) is None
+    assert storage.read_version(place) == ("1", first)
+    second = storage.swap_text(place, "2", first)
+    assert storage.swap_text(place, "other", first) is None
+    storage.remove_version(place, first)
+    assert storage.read_text(place) == "2"
+    storage.remove_version(place, second)
+    assert storage.read_version(place) is None
+    assert storage.swap_text(place, "3", second) is None
+    assert not storage.exists(place)
 
 
 def test_each_consumer_gets_its_own_spelling(tmp_path):
