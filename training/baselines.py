@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from sklearn import ensemble, linear_model
 from threadpoolctl import threadpool_limits
 
-from training import artifact
-from training.artifact import Described, Manifest, check_width
-from training.metrics import held_out_summary
+from training import artifact, model_files
+from training.artifact import ArtifactError, Described, Manifest, check_width
+from training.metrics import held_out_rows, held_out_summary
 from training.occlusion import occlusion, usual
 from training.scaler import Scaler
 from training.settings import FOLDS, GradientBoostingSettings, LogisticRegressionSettings
@@ -109,6 +109,19 @@ class LogisticRegressionArtifact(Described):
         change = self.scaler.transform(features) - self.reference
         return self.scaler.fold((change * self._coefficients()).astype(np.float32))
 
+    def contribution_totals(self, features: Floats) -> Doubles:
+        """Return what a row's contributions sum to, see `contributions`, (rows,)."""
+        check_width(features, self.schema)
+        reference = np.asarray(self.reference, dtype=np.float64)[None]
+        return self._height(self.scaler.transform(features).astype(np.float64)) - self._height(reference)
+
+    def _height(self, inputs: Doubles) -> Doubles:
+        """Return the rare class's log-odds, or its logit less the mean logit of the others, (rows,)."""
+        code, logits = self.schema.rare_code, np.asarray(self.model.decision_function(inputs), dtype=np.float64)
+        if logits.ndim == 1:
+            return logits if code == 1 else -logits
+        return np.asarray(logits[:, code] - np.delete(logits, code, axis=1).mean(axis=1))
+
     def _coefficients(self) -> Doubles:
         code = self.schema.rare_code
         coefficients: Doubles = np.asarray(self.model.coef_, dtype=np.float64)
@@ -120,7 +133,7 @@ class LogisticRegressionArtifact(Described):
     def save(self, url: str) -> None:
         """Write model, scaler and, last, the manifest to a folder."""
         files = {
-            MODEL: artifact.pack_model(self.model),
+            MODEL: model_files.pack_model(self.model),
             SCALER: self.scaler.to_json().encode(),
             REFERENCE: artifact.pack_arrays({"reference": self.reference}),
         }
@@ -131,7 +144,8 @@ class LogisticRegressionArtifact(Described):
         """Rebuild an artifact from its files."""
         reference = artifact.unpack_arrays(files[REFERENCE])["reference"]
         scaler = Scaler.from_json(files[SCALER].decode())
-        return cls(manifest, scaler, artifact.unpack_model(files[MODEL]), reference)
+        model = model_files.unpack_model(files[MODEL], linear_model.LogisticRegression)
+        return cls(manifest, scaler, model, reference)
 
 
 @dataclass(frozen=True)
@@ -172,14 +186,16 @@ class GradientBoostingArtifact(Described):
             "reference": self.reference,
             "present": np.asarray(self.present, dtype=np.int64),
         }
-        files = {MODEL: artifact.pack_model(self.model), REFERENCE: artifact.pack_arrays(arrays)}
+        files = {MODEL: model_files.pack_model(self.model), REFERENCE: artifact.pack_arrays(arrays)}
         artifact.save_files(url, self.manifest, files)
 
     @classmethod
     def read(cls, manifest: Manifest, files: Mapping[str, bytes]) -> Self:
-        """Rebuild an artifact from its files."""
+        """Rebuild an artifact from its files; a reference of another width raises `ArtifactError`."""
         arrays = artifact.unpack_arrays(files[REFERENCE])
-        model = artifact.unpack_model(files[MODEL])
+        if arrays["reference"].shape != (len(manifest.schema.names),):
+            raise ArtifactError(f"{REFERENCE} holds a row of another table; train again")
+        model = model_files.unpack_model(files[MODEL], ensemble.HistGradientBoostingClassifier)
         return cls(manifest, model, arrays["reference"], tuple(arrays["present"].tolist()))
 
 
@@ -214,7 +230,8 @@ def _fitted(
             scores = model.predict(rows.features[held_out])[:, schema.rare_code]
             parts.append((held_out, scores.astype(np.float64)))
         metrics = held_out_summary(rows.labels == schema.rare_code, parts, seed=settings.seed)
-        return learn(replace(manifest, metrics=metrics), rows)
+        known = held_out_rows(rows.labels == schema.rare_code, parts)
+        return learn(replace(manifest, metrics=metrics, held_out=known), rows)
 
 
 def _probabilities(model: Any, inputs: NDArray[Any]) -> Floats:  # noqa: ANN401  (a scikit-learn model)

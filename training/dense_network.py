@@ -6,20 +6,20 @@ Takes weights from safetensors; gives probabilities and integrated gradients (Su
 Shapes: B rows, F features, I inputs, C classes, H units of a hidden layer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.artifact import ArtifactError, Described, Manifest, check_width, pack_arrays, save_files, unpack_arrays
+from training.integrated_gradients import integrated_gradients
 from training.scaler import Scaler
 from training.trainer import Floats
 
 Doubles = NDArray[np.float64]
 
 SLOPE = 0.2  # of LeakyReLU below zero
-PATH_STEPS = 64
 ROWS_AT_ONCE = 8192  # bounds the memory of one pass
 WEIGHTS, SCALER = "weights.safetensors", "scaler.json"
 
@@ -67,33 +67,6 @@ class DenseNetwork:
                 upstream *= np.where(layers[depth] > 0, np.float32(1), np.float32(SLOPE))
         return np.asarray(upstream)
 
-    def integrated_gradients(self, inputs: Floats, reference: Floats, code: int, steps: int = PATH_STEPS) -> Doubles:
-        """Share out the difference in a class's log-odds between rows and a reference row.
-
-        The gradient is integrated along the straight line from the reference by the midpoint rule, as
-        attribution_i = (x_i - r_i) mean_s d log-odds / d x_i at r + (s + 1/2) / steps (x - r).
-
-        Args:
-            inputs: rows (rows, inputs).
-            reference: the row to compare with, (inputs,).
-            code: the class.
-            steps: points on the path; the error of the sum falls as 1 / steps at worst, at LeakyReLU's bends.
-
-        Returns:
-            Attributions (rows, inputs); each row sums to log-odds(x) - log-odds(reference), see
-            `completeness_error`.
-        """
-        change = inputs - reference
-        total = np.zeros(inputs.shape, dtype=np.float64)
-        for step in range(steps):
-            total += self.gradient(reference + np.float32((step + 0.5) / steps) * change, code)
-        return change * total / steps
-
-    def completeness_error(self, inputs: Floats, reference: Floats, attributions: Doubles, code: int) -> float:
-        """Return how far attributions are from adding up: mean |sum - difference| over mean |difference|."""
-        difference = self.log_odds(inputs, code) - self.log_odds(reference[None], code)
-        return float(np.abs(attributions.sum(axis=1) - difference).mean() / max(np.abs(difference).mean(), 1e-12))
-
     def arrays(self, prefix: str) -> dict[str, Floats]:
         """Name the arrays, each name beginning with `prefix`."""
         kernels = {f"{prefix}kernel{depth}": kernel for depth, kernel in enumerate(self.kernels)}
@@ -112,7 +85,7 @@ class DenseNetwork:
         for depth, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
             units = layers[-1] @ kernel + bias
             last = depth == len(self.kernels) - 1
-            layers.append(units if last else np.where(units > 0, units, np.float32(SLOPE) * units))
+            layers.append(units if last else np.maximum(units, np.float32(SLOPE) * units))
         return layers
 
 
@@ -157,17 +130,21 @@ class DenseNetworkArtifact(Described):
     def contributions(self, features: Floats) -> Floats:
         """Return each feature's signed share in the rare class's log-odds, (rows, features).
 
-        A row sums, up to the error of the midpoint rule, to the members' mean log-odds less that of the
-        reference.
+        A row sums to its `contribution_totals`, within the tolerance of `training.integrated_gradients`.
         """
         check_width(features, self.schema)
         code = self.classes.index(self.rare)
         parts = [np.empty(features[:0].shape, dtype=np.float32)]
         for first in range(0, len(features), ROWS_AT_ONCE):
             inputs = self.scaler.transform(features[first : first + ROWS_AT_ONCE])
-            shares = [member.integrated_gradients(inputs, self.reference, code) for member in self.members]
-            parts.append(self.scaler.fold(np.mean(shares, axis=0).astype(np.float32)))
+            parts.append(self.scaler.fold(shares_of(self.members, inputs, self.reference, code)))
         return np.concatenate(parts)
+
+    def contribution_totals(self, features: Floats) -> Doubles:
+        """Return the members' mean log-odds of the rare class less that of the reference, (rows,)."""
+        check_width(features, self.schema)
+        inputs, code = self.scaler.transform(features), self.classes.index(self.rare)
+        return mean_log_odds(self.members, inputs, code) - mean_log_odds(self.members, self.reference[None], code)
 
     def save(self, url: str) -> None:
         """Write weights, scaler and, last, the manifest to a folder."""
@@ -188,6 +165,21 @@ class DenseNetworkArtifact(Described):
             raise ArtifactError(f"{WEIGHTS} does not hold networks over the classes {manifest.classes}; train again")
         scaler = Scaler.from_json(files[SCALER].decode())
         return cls(manifest, scaler, tuple(members), arrays["reference"])
+
+
+def mean_log_odds(members: Sequence[DenseNetwork], inputs: Floats, code: int) -> Doubles:
+    """Return the members' mean log-odds of a class, (rows,)."""
+    return np.asarray(np.mean([member.log_odds(inputs, code) for member in members], axis=0, dtype=np.float64))
+
+
+def shares_of(members: Sequence[DenseNetwork], inputs: Floats, reference: Floats, code: int) -> Floats:
+    """Return each input's share in the members' mean log-odds of a class, (rows, inputs), by integrated gradients."""
+
+    def gradient(rows: Floats) -> Doubles:
+        return np.asarray(np.mean([member.gradient(rows, code) for member in members], axis=0, dtype=np.float64))
+
+    shares = integrated_gradients(inputs, reference, gradient, lambda rows: mean_log_odds(members, rows, code))
+    return shares.astype(np.float32)
 
 
 def softmax(logits: Floats) -> Doubles:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from training.held_out import HeldOut
+
 Doubles = NDArray[np.float64]
 
 BLOCK = 4_000_000  # cells of (resamples, rows) held at once, 32 MB a float64 array
@@ -54,6 +56,12 @@ def held_out_scores(num_rows: int, parts: Sequence[tuple[NDArray[np.intp], Doubl
         total[rows] += scores
         count[rows] += 1
     return np.divide(total, count, out=np.full(num_rows, np.nan), where=count > 0)
+
+
+def held_out_rows(truth_is_rare: ArrayLike, parts: Sequence[tuple[NDArray[np.intp], Doubles]]) -> HeldOut:
+    """Return the rows that some model did not learn from, and their scores, which are to be probabilities."""
+    truth = np.asarray(truth_is_rare, dtype=bool)
+    return HeldOut.of(truth, held_out_scores(len(truth), parts))
 
 
 def held_out_summary(

@@ -7,16 +7,15 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import filesystem as legacy
-from pyarrow import fs, parquet
+from pyarrow import parquet
 
-from feature_extraction import storage
+from feature_extraction import publishing, storage, table_files
 from feature_extraction.schema import (
     CONFIDENCE,
     FEATURE_SEPARATOR,
@@ -30,7 +29,6 @@ from training.trainer import Batch, Floats
 
 Shard = tuple[int, int]
 WHOLE: Shard = (0, 1)
-CACHED_ROWS = 8_192
 # What pyarrow 14 says of calls inside petastorm 0.12.1; both versions are pinned, so nobody can act on it.
 PETASTORM_NOISE = (
     r"Passing 'use_legacy_dataset=True' to get the legacy behaviour is deprecated"
@@ -57,12 +55,11 @@ class PartFiles(legacy.FileSystem):  # type: ignore[misc]  # pyarrow publishes n
             ValueError: no part holds a row.
         """
         self._url, self.columns = url, [LABEL, *schema.names]
-        self._store: fs.FileSystem = storage.filesystem(url)[0]
         files = [file.url for file in storage.list_files(url, ".parquet")]
         parts = [file for file in files if file.removeprefix(storage.join(url, "")).startswith("part-")]
         paths = [storage.filesystem(part)[1] for part in parts]
-        with ThreadPoolExecutor() as pool:
-            footers = list(pool.map(self._footer, paths))
+        self._urls = dict(zip(paths, parts, strict=True))
+        footers = publishing.footers(parts)
         for part, footer in zip(parts, footers, strict=True):
             _check_columns(footer.schema.to_arrow_schema(), schema, part)
         filled = [(path, footer) for path, footer in zip(paths, footers, strict=True) if footer.num_rows]
@@ -105,24 +102,26 @@ class PartFiles(legacy.FileSystem):  # type: ignore[misc]  # pyarrow publishes n
         # Set for the process, not by catch_warnings, because worker threads warn as well.
         warnings.filterwarnings("ignore", PETASTORM_NOISE, FutureWarning, r"petastorm\.")
         logging.getLogger("petastorm").setLevel(logging.WARNING)
-        reader = Reader(
-            self,
-            self._paths,
-            schema_fields=["^(?:" + "|".join(map(re.escape, self.columns)) + ")$"],
-            reader_pool=ThreadPool(workers),
-            worker_class=_RowGroups,
-            is_batched_reader=True,
-            cur_shard=shard[0],
-            shard_count=shard[1],
-            shuffle_row_groups=bool(shuffle),
-            seed=int(np.random.SeedSequence(shuffle).generate_state(1)[0]) if shuffle else None,
-        )
+        with storage.explained(self._url, "read"):  # petastorm looks at the footers once more
+            reader = Reader(
+                self,
+                self._paths,
+                schema_fields=["^(?:" + "|".join(map(re.escape, self.columns)) + ")$"],
+                reader_pool=ThreadPool(workers),
+                worker_class=_RowGroups,
+                is_batched_reader=True,
+                cur_shard=shard[0],
+                shard_count=shard[1],
+                shuffle_row_groups=bool(shuffle),
+                seed=int(np.random.SeedSequence(shuffle).generate_state(1)[0]) if shuffle else None,
+            )
         return cast(AbstractContextManager[Iterator[Batch]], reader)
 
     def confidences(self) -> Floats:
         """Return the confidence in each label, (labelled rows,) in the table's order: 1 where none is stated."""
         columns = [LABEL, CONFIDENCE] if self._rated else [LABEL]
-        tables = [self.parquet_file(path).read(columns=columns) for path in self._paths]
+        with storage.explained(self._url, "read"):
+            tables = [self.parquet_file(path).read(columns=columns) for path in self._paths]
         labeled = np.concatenate([table[LABEL].to_numpy() for table in tables]) != UNLABELED
         if not self._rated:
             return np.ones(int(labeled.sum()), np.float32)
@@ -139,14 +138,17 @@ class PartFiles(legacy.FileSystem):  # type: ignore[misc]  # pyarrow publishes n
 
     def open(self, path: str, mode: str = "rb") -> pa.NativeFile:
         """Open a part for reading."""
-        return self._store.open_input_file(path)
+        return storage.open_file(self._urls[path])
 
     def parquet_file(self, path: str) -> parquet.ParquetFile:
         """Open a part and parse its footer; from a bucket, the columns of a row group come in few requests."""
-        return parquet.ParquetFile(self.open(path), pre_buffer=storage.is_s3(self._url))
+        with storage.explained(self._urls[path], "read"):
+            return parquet.ParquetFile(self.open(path), pre_buffer=storage.is_s3(self._url))
 
-    def _footer(self, path: str) -> parquet.FileMetaData:
-        return parquet.read_metadata(path, filesystem=self._store)
+    def read_row_group(self, file: parquet.ParquetFile, path: str, group: int) -> pa.Table:
+        """Read the columns of a row group of a part that is open."""
+        with storage.explained(self._urls[path], "read"):
+            return file.read_row_group(group, columns=self.columns)
 
 
 class _RowGroups:
@@ -171,7 +173,7 @@ class _RowGroups:
         row_group = self._row_groups[piece_index]
         if row_group.path != self._path:
             self._path, self._file = row_group.path, self._parts.parquet_file(row_group.path)
-        table = self._file.read_row_group(row_group.row_group, columns=self._parts.columns)
+        table = self._parts.read_row_group(self._file, self._path, row_group.row_group)
         for rows in table.to_batches():
             self.publish_func(_stacked(rows, self._parts.columns[1:]))
 
@@ -196,13 +198,7 @@ class _Results:
 def _stacked(rows: pa.RecordBatch, names: Sequence[str]) -> Batch:
     if rows.column(LABEL).null_count:
         raise ValueError(f"the label column holds nulls; write {UNLABELED} for an unlabelled entity")
-    columns = [rows.column(name).to_numpy(zero_copy_only=False) for name in names]
-    features = np.empty((rows.num_rows, len(columns)), np.float32)
-    # In pieces that stay in the processor's cache until their last column is written.
-    for at in range(0, len(features), CACHED_ROWS):
-        for target, column in enumerate(columns):
-            features[at : at + CACHED_ROWS, target] = column[at : at + CACHED_ROWS]
-    return Batch(features, np.array(rows.column(LABEL)))
+    return Batch(table_files.stacked(rows, names), np.array(rows.column(LABEL)))
 
 
 def _check_columns(found: pa.Schema, schema: FeatureSchema, where: str) -> None:

@@ -21,6 +21,7 @@ BLOCK_ROWS = 65_536
 SHUFFLED_ROWS = 65_536
 # Sets the draws of labelled batches apart from those of unlabelled ones under the same seed.
 LABELED_STREAM = 1
+SHUFFLED_STREAM = 2
 
 
 class IncompleteRead(RuntimeError):
@@ -92,6 +93,13 @@ class ArrayReader:
         """Give every row once, in order, in blocks that are views of the table."""
         for at in range(0, len(self.labels), BLOCK_ROWS):
             yield Batch(self.features[at : at + BLOCK_ROWS], self.labels[at : at + BLOCK_ROWS])
+
+    def shuffled(self, *, seed: int, epoch: int) -> Iterator[Batch]:
+        """Give every row once, in blocks and in an order that `seed` and `epoch` fix."""
+        order = np.random.default_rng([seed, epoch, SHUFFLED_STREAM]).permutation(len(self.labels))
+        for at in range(0, len(order), BLOCK_ROWS):
+            rows = order[at : at + BLOCK_ROWS]
+            yield Batch(self.features[rows], self.labels[rows])
 
 
 class FeatureReader:
@@ -174,6 +182,24 @@ class FeatureReader:
         """
         return self._table.scan() if self._fits else self._checked_pass(self.shard, self._workers)
 
+    def shuffled(self, *, seed: int, epoch: int) -> Iterator[Batch]:
+        """Give every row of this shard once, in blocks and in an order that `seed` and `epoch` fix.
+
+        A shard that is streamed is shuffled by row group, and then among some 65,536 rows at a time. A pass that loses
+        or doubles rows raises IncompleteRead at its end.
+        """
+        if self._fits:
+            yield from self._table.shuffled(seed=seed, epoch=epoch)
+            return
+        gathered: list[Batch] = []
+        for batch in self._checked_pass(self.shard, 1, shuffle=(seed, epoch)):
+            gathered.append(batch)
+            if sum(len(part.labels) for part in gathered) >= SHUFFLED_ROWS:
+                yield from _mixed(gathered, self.schema).shuffled(seed=seed, epoch=epoch)
+                gathered = []
+        if gathered:
+            yield from _mixed(gathered, self.schema).shuffled(seed=seed, epoch=epoch)
+
     @cached_property
     def _table(self) -> ArrayReader:
         features = np.empty((self._num_rows, len(self.schema.names)), np.float32)
@@ -242,6 +268,11 @@ def _pieces(blocks: Iterator[Floats], rows: int) -> Iterator[Floats]:
         whole = len(joined) // rows * rows
         yield from (joined[at : at + rows] for at in range(0, whole, rows))
         rest = [joined[whole:]]
+
+
+def _mixed(parts: list[Batch], schema: FeatureSchema) -> ArrayReader:
+    features, labels = map(np.concatenate, zip(*parts, strict=True))
+    return ArrayReader(features, labels, schema)
 
 
 def _no_unlabeled(rows: int) -> ValueError:

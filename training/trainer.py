@@ -45,6 +45,10 @@ class Reader(Protocol):
         """Give every row of this shard once, in blocks, or raise `IncompleteRead`."""
         ...
 
+    def shuffled(self, *, seed: int, epoch: int) -> Iterator[Batch]:
+        """Give every row of this shard once, in blocks and in an order that `seed` and `epoch` fix."""
+        ...
+
 
 @runtime_checkable
 class RatesLabels(Protocol):
@@ -85,6 +89,18 @@ class StatesUncertainty(Protocol):
         The spread is the standard deviation over the members of the rare class's probability: 0 where all say the
         same, 0.5 at most. How far all of them may be wrong together it cannot tell.
         """
+        ...
+
+
+@runtime_checkable
+class AddsUp(Protocol):
+    """What an artifact may also be: one whose contributions of a row add up to a known total.
+
+    Networks hold it by integrated gradients, linear models by their form. Contributions by occlusion do not add up.
+    """
+
+    def contribution_totals(self, features: Floats) -> NDArray[np.float64]:
+        """Return what each row's `contributions` sum to, (rows,): its log-odds less those of a usual row."""
         ...
 
 
@@ -153,6 +169,7 @@ TRAINERS = {
     "aae": "training.keras.aae:AAE",
     "qast": "training.torch.qast.trainer:QAST",
     "importance_vector": "training.torch.importance.trainer:ImportanceVector",
+    "torch_mlp": "training.torch.classifier:TorchMLP",
     "logistic_regression": "training.baselines:LogisticRegression",
     "gradient_boosting": "training.baselines:GradientBoosting",
 }

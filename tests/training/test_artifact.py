@@ -13,8 +13,9 @@ import skops.io
 from sklearn.preprocessing import FunctionTransformer
 
 from feature_extraction.schema import FeatureSchema, SchemaMismatch
-from training.artifact import ARTIFACTS, MANIFEST, ArtifactError, Manifest, load, load_files, unpack_model
+from training.artifact import ARTIFACTS, MANIFEST, ArtifactError, Manifest, content_digest, load, load_files
 from training.dense_network import SCALER, WEIGHTS, DenseNetwork, DenseNetworkArtifact
+from training.model_files import unpack_model
 from training.scaler import Scaler
 from training.trainer import StatesUncertainty, load_class
 
@@ -53,8 +54,9 @@ def folder(artifact, tmp_path):
 
 
 def edit_manifest(folder, **fields):
-    manifest = json.loads((folder / MANIFEST).read_text())
-    (folder / MANIFEST).write_text(json.dumps(manifest | fields))
+    manifest = json.loads((folder / MANIFEST).read_text()) | fields
+    del manifest["digest"]
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"digest": content_digest(manifest)}))
 
 
 def test_loaded_artifact_is_the_saved_one(artifact, folder):
@@ -168,7 +170,7 @@ def test_networks_over_other_classes_are_refused(artifact, tmp_path):
 
 def test_model_file_with_a_foreign_type_is_refused():
     with pytest.raises(ArtifactError, match="posix.system"):
-        unpack_model(skops.io.dumps(FunctionTransformer(__import__("os").system)))
+        unpack_model(skops.io.dumps(FunctionTransformer(__import__("os").system)), FunctionTransformer)
 
 
 def test_loading_and_scoring_imports_no_framework(folder):

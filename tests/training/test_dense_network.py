@@ -41,26 +41,6 @@ def test_gradient_is_that_of_finite_differences(network, rows):
         assert np.median(np.abs(slope - gradient[:, column])) < 1e-3
 
 
-def test_attributions_add_up_to_the_difference_in_log_odds(network, rows):
-    reference = np.zeros(INPUTS, dtype=np.float32)
-    attributions = network.integrated_gradients(rows, reference, RARE)
-    assert network.completeness_error(rows, reference, attributions, RARE) < 0.01
-    coarse = network.integrated_gradients(rows, reference, RARE, steps=2)
-    assert network.completeness_error(rows, reference, coarse, RARE) > 0.01
-
-
-def test_attributions_of_a_linear_log_odds_are_coefficient_times_change(rows):
-    network = random_network(2, INPUTS, 2)
-    reference = rows.mean(axis=0)
-    kernel = network.kernels[0][:, 1] - network.kernels[0][:, 0]
-    attributions = network.integrated_gradients(rows, reference, 1)
-    np.testing.assert_allclose(attributions, (rows - reference) * kernel, rtol=1e-4, atol=1e-5)
-
-
-def test_reference_itself_has_no_attributions(network, rows):
-    assert (network.integrated_gradients(rows[:1], rows[0], RARE) == 0).all()
-
-
 def test_log_odds_are_those_of_the_probabilities(network, rows):
     rare = softmax(network.logits(rows))[:, RARE]
     np.testing.assert_allclose(network.log_odds(rows, RARE), np.log(rare / (1 - rare)), rtol=1e-4, atol=1e-4)

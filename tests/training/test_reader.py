@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from feature_extraction import storage
 from feature_extraction.schema import FeatureSchema, SchemaMismatch
+from tests.feature_extraction.uploads import upload_folder
 from training.reader import ArrayReader, FeatureReader, IncompleteRead
 
 SCHEMA = FeatureSchema(("spend__trend_slope", "spend__level", "visits__level"), ("no", "yes"), "yes")
@@ -267,7 +267,7 @@ def test_array_reader_gives_what_the_kept_table_gives(folder, arrays):
 @pytest.mark.s3
 def test_bucket_gives_what_the_folder_gives(folder, arrays, s3_bucket):
     url = f"{s3_bucket}/features/run=1"
-    storage.upload_folder(folder, url, last="schema.json")
+    upload_folder(folder, url, last="schema.json")
     np.testing.assert_array_equal(collected(FeatureReader(url).scan())[0], arrays[0])
     shards = [collected(FeatureReader(url, shard=(i, 2), memory_limit_mb=0).scan())[0] for i in range(2)]
     assert sorted(itertools.chain(*map(row_numbers, shards))) == list(range(ROWS))

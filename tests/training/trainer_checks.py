@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from feature_extraction.schema import UNLABELED, FeatureSchema, SchemaMismatch
 from training.artifact import load
+from training.integrated_gradients import TOLERANCE, incompleteness
 from training.reader import ArrayReader
-from training.trainer import TRAINERS, Artifact, Trainer, load_class
+from training.trainer import TRAINERS, AddsUp, Artifact, Trainer, load_class
 
 TINY_GAN = {"members": 2, "steps": 150, "evaluate_every": 50, "supervised_rate": 5e-3}
 TINY_SETTINGS: dict[str, dict[str, Any]] = {
@@ -32,6 +34,7 @@ TINY_SETTINGS: dict[str, dict[str, Any]] = {
         "boosting_trees": 30,
     },
     "importance_vector": {"members": 2, "epochs": 20, "warm_start": 15, "folds": 2, "classifier_epochs": 40},
+    "torch_mlp": {"epochs": 60, "rows": 32, "rate": 5e-3, "evaluate_every": 20},
     "logistic_regression": {},
     "gradient_boosting": {"trees": 20, "bins": 255},
 }
@@ -44,6 +47,8 @@ RARE, REGULAR, HIDDEN = 30, 170, 400
 # Share of rare rows among the first RARE. The autoencoder learns from no label of the rare class, and regular rows
 # have heavy tails of their own; a random order would reach 0.15.
 RANKED_FIRST = {"aae": 0.6}
+# Trees have no gradient: their contributions are by occlusion, which adds up to nothing.
+NO_GRADIENT = {"qast", "gradient_boosting"}
 TELLS_NEGATIVES_APART = set(TRAINERS) - {"aae"}  # which sees "normal" and "not normal" alone
 
 
@@ -84,6 +89,19 @@ def check_contributions_have_one_column_per_feature(name: str, fitted: Artifact)
     assert shares.shape == rows.shape
     assert shares.dtype == np.float32
     assert np.isfinite(shares).all()
+
+
+def check_contributions_of_every_row_add_up(name: str, fitted: Artifact) -> None:
+    assert isinstance(fitted, AddsUp) == (name not in NO_GRADIENT)
+    if isinstance(fitted, AddsUp):
+        rows = toy_table(1).features
+        totals = fitted.contribution_totals(rows)
+        assert incompleteness(fitted.contributions(rows), totals).max() <= TOLERANCE * 1.001  # float32 rounds
+        if name in {"aae", "logistic_regression"}:  # whose score is a function of the log-odds that are shared out
+            score = fitted.predict(rows)[:, fitted.classes.index(fitted.rare)].astype(np.float64)
+            steady = (score > 0.001) & (score < 0.999)
+            apart = np.diff(totals[steady]) - np.diff(np.log(score / (1 - score))[steady])
+            assert np.abs(apart).max() < 0.01
 
 
 def check_telling_features_contribute_most(name: str, fitted: Artifact) -> None:
@@ -156,6 +174,16 @@ def check_manifest_tells_the_run(name: str, fitted: Any) -> None:
     assert load_class(TRAINERS[name])(**manifest.settings).seed == manifest.seed
 
 
+def check_held_out_rows_are_those_that_were_measured(name: str, fitted: Any) -> None:
+    known, metrics = fitted.manifest.held_out, fitted.manifest.metrics
+    assert (len(known.scores), sum(known.is_rare)) == (metrics["rows"], metrics["rare_rows"])
+    value = average_precision_score(known.is_rare, known.scores)
+    assert value == pytest.approx(metrics["average_precision"]["value"])
+    rows = toy_table()  # the artifact's own scores of the same rows lie on the same scale
+    own = fitted.predict(rows.features)[rows.labels != UNLABELED, fitted.classes.index(fitted.rare)]
+    assert np.median(known.scores) == pytest.approx(np.median(own), abs=0.2)
+
+
 def check_no_rare_label_is_refused(name: str) -> None:
     reader = toy_table()
     labels = np.where(reader.labels == 1, UNLABELED, reader.labels).astype(np.int8)
@@ -209,6 +237,7 @@ FITTED_CHECKS: tuple[Callable[[str, Any], None], ...] = (
     check_probabilities_sum_to_one,
     check_names_the_rare_class,
     check_contributions_have_one_column_per_feature,
+    check_contributions_of_every_row_add_up,
     check_telling_features_contribute_most,
     check_no_rows_give_no_scores,
     check_rare_rows_rank_first,
@@ -218,6 +247,7 @@ FITTED_CHECKS: tuple[Callable[[str, Any], None], ...] = (
     check_wrong_names_are_refused,
     check_same_seed_gives_same_scores,
     check_manifest_tells_the_run,
+    check_held_out_rows_are_those_that_were_measured,
 )
 TRAINER_CHECKS: tuple[Callable[[str], None], ...] = (
     check_no_rare_label_is_refused,

@@ -30,6 +30,7 @@ from sklearn.metrics import average_precision_score
 
 from training.artifact import Manifest
 from training.dense_network import DenseNetwork
+from training.held_out import HeldOut
 from training.keras import backends, course, draws, ensemble, fitting, losses
 from training.keras.aae_artifact import AAEArtifact, Autoencoder, Doubles, Scale
 from training.keras.course import Look, Plan
@@ -172,6 +173,7 @@ class AAE(AAESettings):
             history=done.history(),
             seed=self.seed,
             versions=fitting.versions(),
+            held_out=_rated(table, scale, done.networks),
         )
         reference = np.median(table.inputs[table.weak.labels != table.weak.rare_code], axis=0)
         return AAEArtifact(manifest, table.scaler, _members(done.networks), scale, reference)
@@ -223,6 +225,12 @@ def _held_out(table: Table, scale: Scale, networks: Sequence[DenseNetwork]) -> l
     rows = table.parts.held_out
     found = [member.surprise(table.inputs[own]) for member, own in zip(_members(networks), rows, strict=True)]
     return list(zip(rows, scale.scores(found), strict=True))
+
+
+def _rated(table: Table, scale: Scale, networks: Sequence[DenseNetwork]) -> HeldOut:
+    """Return the held-out rows with the probabilities that the artifact would state."""
+    scores = held_out_scores(len(table.weak.labels), _held_out(table, scale, networks))
+    return HeldOut.of(table.weak.labels == table.weak.rare_code, scale.probability(scores))
 
 
 def _look(table: Table, scale: Scale, networks: Sequence[DenseNetwork], look: Look) -> tuple[Look, str]:

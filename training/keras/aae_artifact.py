@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.artifact import ArtifactError, Described, Manifest, check_width, pack_arrays, save_files, unpack_arrays
-from training.dense_network import PATH_STEPS, ROWS_AT_ONCE, SCALER, WEIGHTS, DenseNetwork
+from training.dense_network import ROWS_AT_ONCE, SCALER, WEIGHTS, DenseNetwork
+from training.integrated_gradients import integrated_gradients
 from training.scaler import Scaler
 from training.trainer import Floats
 
@@ -73,6 +74,10 @@ class Scale:
         parts = zip(surprises, self.center, self.weights(), strict=True)
         return [((surprise - center) * weight).sum(axis=1) for surprise, center, weight in parts]
 
+    def probability(self, scores: Doubles) -> Doubles:
+        """Return the probability of the rare class that a score stands for: 1/2 at the threshold."""
+        return np.asarray(1 / (1 + np.exp(-np.arcsinh(scores - self.threshold))))
+
 
 @dataclass(frozen=True)
 class AAEArtifact(Described):
@@ -111,22 +116,28 @@ class AAEArtifact(Described):
         for first in range(0, len(features), ROWS_AT_ONCE):
             block = slice(first, first + ROWS_AT_ONCE)
             scores = self._scores(self.scaler.transform(features[block]))
-            rare[block] = self._probability(scores.mean(axis=0))
-            spread[block] = self._probability(scores).std(axis=0)
+            rare[block] = self.scale.probability(scores.mean(axis=0))
+            spread[block] = self.scale.probability(scores).std(axis=0)
         code = self.classes.index(self.rare)
         return np.insert((1 - rare)[:, None], code, rare, axis=1).astype(np.float32), spread
 
     def contributions(self, features: Floats) -> Floats:
         """Return each feature's signed share in the rare class's log-odds, (rows, features).
 
-        A row sums, up to the error of the midpoint rule, to its log-odds less those of the reference.
+        A row sums to its `contribution_totals`, within the tolerance of `training.integrated_gradients`.
         """
         check_width(features, self.schema)
         parts = [np.empty(features[:0].shape, dtype=np.float32)]
         for first in range(0, len(features), ROWS_AT_ONCE):
             inputs = self.scaler.transform(features[first : first + ROWS_AT_ONCE])
-            parts.append(self.scaler.fold(self._integrated_gradients(inputs)))
+            shares = integrated_gradients(inputs, self.reference, self._gradient, self._log_odds)
+            parts.append(self.scaler.fold(shares.astype(np.float32)))
         return np.concatenate(parts)
+
+    def contribution_totals(self, features: Floats) -> Doubles:
+        """Return the log-odds of the rare class less those of the reference, (rows,)."""
+        check_width(features, self.schema)
+        return self._log_odds(self.scaler.transform(features)) - self._log_odds(self.reference[None])
 
     def save(self, url: str) -> None:
         """Write weights, scaler and, last, the manifest to a folder."""
@@ -157,15 +168,12 @@ class AAEArtifact(Described):
         """Return each member's standardised surprise, (members, rows)."""
         return np.stack(self.scale.scores([member.surprise(inputs) for member in self.members]))
 
-    def _probability(self, scores: Doubles) -> Doubles:
-        return np.asarray(1 / (1 + np.exp(-np.arcsinh(scores - self.scale.threshold))))
+    def _log_odds(self, inputs: Floats) -> Doubles:
+        return np.asarray(np.arcsinh(self._scores(inputs).mean(axis=0) - self.scale.threshold))
 
-    def _integrated_gradients(self, inputs: Floats) -> Floats:
-        change, total = inputs - self.reference, np.zeros(inputs.shape)
-        for step in range(PATH_STEPS):
-            place = self.reference + np.float32((step + 0.5) / PATH_STEPS) * change
-            pairs = zip(self.members, self.scale.weights(), strict=True)
-            slope = np.mean([member.pull_back(place, weights) for member, weights in pairs], axis=0)
-            excess = self._scores(place).mean(axis=0)[:, None] - self.scale.threshold
-            total += slope / np.sqrt(1 + excess**2)
-        return (change * total / PATH_STEPS).astype(np.float32)
+    def _gradient(self, inputs: Floats) -> Doubles:
+        """Return the gradient of the log-odds with respect to the inputs, (rows, inputs)."""
+        pairs = zip(self.members, self.scale.weights(), strict=True)
+        slope = np.mean([member.pull_back(inputs, weights) for member, weights in pairs], axis=0)
+        excess = self._scores(inputs).mean(axis=0)[:, None] - self.scale.threshold
+        return np.asarray(slope / np.sqrt(1 + excess**2))

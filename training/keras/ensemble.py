@@ -13,9 +13,10 @@ from sklearn.metrics import average_precision_score
 
 from feature_extraction.schema import UNKNOWN, FeatureSchema
 from training.dense_network import DenseNetwork, softmax
+from training.held_out import HeldOut
 from training.keras.course import Look
 from training.keras.losses import TINY
-from training.metrics import class_recall, held_out_scores, held_out_summary
+from training.metrics import class_recall, held_out_rows, held_out_scores, held_out_summary
 from training.scaler import Scaler
 from training.settings import EnsembleSettings
 from training.splits import Rows, folds
@@ -55,7 +56,7 @@ class Table:
     parts: Parts
 
 
-class HeldOut(NamedTuple):
+class Judged(NamedTuple):
     """Held-out rows of all members one after the other: their labels and probabilities, and each member's share."""
 
     truth: Labels
@@ -112,6 +113,13 @@ def metrics(table: Table, networks: Sequence[DenseNetwork], seed: int) -> dict[s
     return summary | _verdicts(table, found)
 
 
+def held_out(table: Table, networks: Sequence[DenseNetwork]) -> HeldOut | None:
+    """Return labelled rows and their scores by the members that hold them out; None where none does."""
+    if not table.parts.held_out:
+        return None
+    return held_out_rows(table.weak.labels == table.weak.rare_code, _held_out(table, networks).scores)
+
+
 def words(table: Table, look: Look) -> str:
     """Say what a look found, with the names of the classes."""
     training = ", ".join(f"{name} {value:.3f}" for name, value in look.training.items())
@@ -123,7 +131,7 @@ def words(table: Table, look: Look) -> str:
     )
 
 
-def _held_out(table: Table, networks: Sequence[DenseNetwork]) -> HeldOut:
+def _held_out(table: Table, networks: Sequence[DenseNetwork]) -> Judged:
     weak, scores, truth, verdicts, balanced = table.weak, [], [], [], []
     for rows, network in zip(table.parts.held_out, networks, strict=True):
         probabilities = softmax(network.logits(table.inputs[rows]))
@@ -131,10 +139,10 @@ def _held_out(table: Table, networks: Sequence[DenseNetwork]) -> HeldOut:
         truth.append(weak.labels[rows])
         verdicts.append(probabilities.argmax(axis=1))
         balanced.append(_balanced_loss(probabilities, weak.labels[rows], table.targets[rows]))
-    return HeldOut(np.concatenate(truth), np.concatenate(verdicts), scores, float(np.mean(balanced)))
+    return Judged(np.concatenate(truth), np.concatenate(verdicts), scores, float(np.mean(balanced)))
 
 
-def _verdicts(table: Table, found: HeldOut) -> dict[str, Any]:
+def _verdicts(table: Table, found: Judged) -> dict[str, Any]:
     """Return recalls by class and the share of unknown, of all rows and of the rare ones."""
     code = table.classes.index(UNKNOWN) if UNKNOWN in table.classes else -1
     unknown, rare = found.verdicts == code, found.truth == table.weak.rare_code

@@ -141,6 +141,7 @@ def _artifact(
         history=done.history() | {"activity": weak.activity, "activity_edges": edges},
         seed=settings.seed,
         versions=versions(),
+        held_out=ensemble.held_out(table, done.networks),
     )
     reference = np.median(table.inputs[weak.labels != weak.rare_code], axis=0)
     return DenseNetworkArtifact(manifest, table.scaler, done.networks, reference)

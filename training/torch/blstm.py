@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.artifact import ArtifactError
 from training.scaler import Scaler
 from training.torch.devices import device_of
 from training.torch.second_stage import Codes, packed
@@ -108,11 +109,14 @@ class BLSTM:
 
     @classmethod
     def from_arrays(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Read what `files` packed; the network lies on the CPU."""
+        """Read what `files` packed; the network lies on the CPU. Arrays of another shape raise `ArtifactError`."""
         inputs, units, layers, classes = facts["shape"]
         shape = (inputs, units, layers, classes)
-        network = BLSTMNetwork(*shape)
-        network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
+        if layers > len(arrays):
+            raise ArtifactError(f"{len(arrays)} arrays for a network of {layers} layers; train again")
+        with torch.device("meta"):  # what the file claims takes no memory before its arrays bear it out
+            network = BLSTMNetwork(*shape)
+        network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()}, assign=True)
         scaler = Scaler.from_json(facts["scaler"]) if facts["scaler"] else None
         return cls(network.eval(), scaler, shape, facts["epochs"])
 

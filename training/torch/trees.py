@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier, RandomForestClassifier
 
+from training.artifact import ArtifactError
 from training.trainer import Floats
 
 Doubles = NDArray[np.float64]
@@ -85,9 +86,11 @@ class Trees:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Read what `arrays` gave."""
+        """Read what `arrays` gave; trees that claim more depth than they have nodes raise `ArtifactError`."""
         fields: dict[str, Any] = {name: array for name, array in arrays.items() if name != "facts"}
         link, depth = arrays["facts"].tolist()
+        if not 0 <= depth <= len(arrays["feature"]):
+            raise ArtifactError(f"trees of {len(arrays['feature'])} nodes claim to be {depth} deep; train again")
         return cls(**fields, link=LINKS[link], depth=depth)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from training import artifact
 from training.artifact import ArtifactError, Described, Manifest, check_width
-from training.dense_network import DenseNetwork, softmax
+from training.dense_network import DenseNetwork, mean_log_odds, shares_of, softmax
 from training.torch.importance import rarity
 from training.torch.importance.encoder import Encoder
 from training.trainer import Floats
@@ -88,16 +88,21 @@ class ImportanceVectorArtifact(Described):
     def contributions(self, features: Floats) -> Floats:
         """Return each feature's signed share in the rare class's log-odds, (rows, features), by integrated gradients.
 
-        A row sums, up to the error of the midpoint rule, to the members' mean log-odds less that of the reference.
+        A row sums to its `contribution_totals`, within the tolerance of `training.integrated_gradients`.
         """
         check_width(features, self.schema)
         parts = [np.empty(features[:0].shape, dtype=np.float32)]
         code = self.schema.rare_code
         for first in range(0, len(features), ROWS_AT_ONCE):
             inputs = self.encoder.encode(features[first : first + ROWS_AT_ONCE])
-            shares = [member.integrated_gradients(inputs, self.reference, code) for member in self.classifier]
-            parts.append(self.encoder.fold(np.mean(shares, axis=0).astype(np.float32)))
+            parts.append(self.encoder.fold(shares_of(self.classifier, inputs, self.reference, code)))
         return np.concatenate(parts)
+
+    def contribution_totals(self, features: Floats) -> Doubles:
+        """Return the members' mean log-odds of the rare class less that of the reference, (rows,)."""
+        check_width(features, self.schema)
+        inputs, code = self.encoder.encode(features), self.schema.rare_code
+        return mean_log_odds(self.classifier, inputs, code) - mean_log_odds(self.classifier, self.reference[None], code)
 
     def importance(self, features: Floats) -> Doubles:
         """Return how rare the group of each raw row is, (rows,): 1 for a group of average size, more for a smaller.
@@ -185,6 +190,8 @@ class ImportanceVectorArtifact(Described):
         classifier = _networks(arrays, "classifier")
         if not classifier or classifier[0].biases[-1].shape != (len(manifest.classes),):
             raise ArtifactError(f"{WEIGHTS} does not hold networks over the classes {manifest.classes}; train again")
+        if seeds["features"].shape != (len(seeds["labels"]), len(manifest.schema.names)):
+            raise ArtifactError(f"{SEEDS} holds rows of another table; train again")
         return cls(
             manifest,
             Encoder.from_json(files[ENCODER].decode()),

@@ -123,4 +123,4 @@ def _leaky(kernels: Sequence[Floats], biases: Sequence[Floats]) -> DenseNetwork:
 
 
 def _array(tensor: Tensor) -> Floats:
-    return np.ascontiguousarray(tensor.detach().cpu().numpy(), np.float32)
+    return np.array(tensor.detach().cpu().numpy(), np.float32, order="C")  # a view would go on learning

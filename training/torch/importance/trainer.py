@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from feature_extraction.schema import UNLABELED, FeatureSchema
 from training.artifact import Manifest, package_versions
 from training.dense_network import DenseNetwork
-from training.metrics import held_out_summary
+from training.held_out import HeldOut
+from training.metrics import held_out_rows, held_out_summary
 from training.splits import check_labels
 from training.torch.importance import arms, published, rarity
 from training.torch.importance.arms import Choice, Found, Task
@@ -46,6 +47,7 @@ class _Learned(NamedTuple):
     shares: Doubles
     seeds: tuple[Floats, Codes]
     metrics: dict[str, Any]
+    held_out: HeldOut | None
     history: dict[str, Any]
 
 
@@ -99,9 +101,11 @@ def _check(task: Task) -> None:
 def _repaired(settings: ImportanceVectorSettings, task: Task, rare_code: int) -> _Learned:
     choice = Choice("pseudo_labels" if len(task.unlabeled) else "smote", {}, [])
     metrics: dict[str, Any] = {"reason": "no row was held out (folds = 0)"}
+    known: HeldOut | None = None
     if settings.folds:
         choice = arms.choose(task, rare_code=rare_code, settings=settings)
         metrics = held_out_summary(task.labels == rare_code, choice.held_out, seed=settings.seed)
+        known = held_out_rows(task.labels == rare_code, choice.held_out)
         metrics |= {"arm": choice.arm, "arms": choice.average_precision}
     found = arms.find(task, settings)
     networks, made = arms.classify(task, found, choice.arm, settings)
@@ -113,6 +117,7 @@ def _repaired(settings: ImportanceVectorSettings, task: Task, rare_code: int) ->
         shares=found.clusters.shares,
         seeds=_some(rows.features, rows.labels, settings.seed),
         metrics=metrics,
+        held_out=known,
         history=_history(task, found, choice, made),
     )
 
@@ -153,6 +158,7 @@ def _published(settings: ImportanceVectorSettings, task: Task, rare_code: int) -
     order = [0, 1] if rare_code == 1 else [1, 0]
     networks = tuple(published.reordered(network, order) for network in done.networks)
     scores = mean_chances(networks, encoder.encode(task.features))[:, rare_code]
+    parts = [(np.arange(len(task.labels)), scores)]  # no label was learned from, so every row is held out
     labels = np.where(done.rare, rare_code, 1 - rare_code).astype(np.int64)
     importance = done.first.importance
     return _Learned(
@@ -161,7 +167,8 @@ def _published(settings: ImportanceVectorSettings, task: Task, rare_code: int) -
         clusters=(),
         shares=np.bincount(labels, minlength=published.CLUSTERS) / len(labels),
         seeds=_some(features, labels, settings.seed),
-        metrics=held_out_summary(task.labels == rare_code, [(np.arange(len(task.labels)), scores)], seed=settings.seed),
+        metrics=held_out_summary(task.labels == rare_code, parts, seed=settings.seed),
+        held_out=held_out_rows(task.labels == rare_code, parts),
         history={
             "importance_range": [round(float(importance.min()), 4), round(float(importance.max()), 4)],
             "pseudo_rare": int(done.rare.sum()),
@@ -192,4 +199,5 @@ def _manifest(settings: ImportanceVectorSettings, task: Task, schema: FeatureSch
         history=learned.history,
         seed=settings.seed,
         versions=package_versions("imbalanced-learn", "numpy", "safetensors", "scikit-learn", "torch"),
+        held_out=learned.held_out,
     )

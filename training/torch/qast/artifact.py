@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from training import artifact
-from training.artifact import Described, Manifest, check_width
+from training.artifact import ArtifactError, Described, Manifest, check_width
 from training.occlusion import occlusion
 from training.torch import second_stage
 from training.torch.qast.settings import QASTSettings
@@ -98,12 +98,13 @@ class QASTArtifact(Described):
     def _synthesizer(self) -> "Synthesizer":
         from training.torch.qast import stage  # scoring alone needs no torch
 
-        return stage.synthesizer_from(
-            self.stage_files,
-            settings=self._settings,
-            num_classes=len(self.classes),
-            noise_classes=self._noise_classes,
-        )
+        with artifact.refusing("the synthesizer of this QAST"):
+            return stage.synthesizer_from(
+                self.stage_files,
+                settings=self._settings,
+                num_classes=len(self.classes),
+                noise_classes=self._noise_classes,
+            )
 
     def save(self, url: str) -> None:
         """Write both stages and, last, the manifest to a folder."""
@@ -112,8 +113,10 @@ class QASTArtifact(Described):
 
     @classmethod
     def read(cls, manifest: Manifest, files: Mapping[str, bytes]) -> Self:
-        """Rebuild an artifact from its files."""
+        """Rebuild an artifact from its files; a reference of another width raises `ArtifactError`."""
         reference = artifact.unpack_arrays(files[REFERENCE])["reference"]
+        if reference.shape != (len(manifest.schema.names),):
+            raise ArtifactError(f"{REFERENCE} holds a row of another table; train again")
         classifier = second_stage.from_files(files)
         own = {REFERENCE, artifact.HISTORY, *classifier.files()}
         return cls(manifest, classifier, reference, {name: data for name, data in files.items() if name not in own})

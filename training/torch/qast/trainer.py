@@ -18,7 +18,7 @@ import numpy as np
 
 from feature_extraction.schema import UNLABELED, FeatureSchema
 from training.artifact import Manifest, package_versions
-from training.metrics import held_out_summary
+from training.metrics import held_out_rows, held_out_summary
 from training.occlusion import usual
 from training.splits import check_labels
 from training.torch.qast import augment, course, stage
@@ -141,6 +141,7 @@ def _manifest(
         history=history,
         seed=settings.seed,
         versions=package_versions("imbalanced-learn", "numpy", "safetensors", "scikit-learn", "torch"),
+        held_out=held_out_rows(task.labels == schema.rare_code, verdict.held_out) if verdict else None,
     )
 
 
