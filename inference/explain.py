@@ -1,40 +1,27 @@
-"""Gather what the report shows, and write it: `report.html`, `metrics.json` and `reasons.parquet`."""
+"""Gather what the report shows, and write it: `report.html`, `metrics.json`, `reasons.parquet`, `alerts.parquet`."""
 
-import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-from pyarrow import parquet
 
-from feature_extraction import definitions, storage
-from feature_extraction.schema import ENTITY, FEATURE_SEPARATOR, LABEL, FeatureSchema
-from inference import report, table
+from feature_extraction import storage
+from feature_extraction.schema import FEATURE_SEPARATOR
+from inference import machine_files, report, table
+from inference.alerts import alerts_of
+from inference.components import defined
 from inference.evaluate import Evaluation
+from inference.model_card import card_of
+from inference.remarks import Wording
+from inference.settings import ScoreSettings
 from inference.training_course import course_of
 from training.artifact import Manifest
+from training.trainer import AddsUp, Artifact
 
 INTERVALS = "95 % percentile bootstrap over the held-out entities, 1,000 resamples drawn within rare and regular ones."
-DEFINITIONS = {feature.name: feature for feature in definitions.metric_features(last_residuals=30)}
-# Spelled out, so that a list without reasons, or without a value, is stored with the same types.
-REASONS = pa.schema(
-    [
-        (ENTITY, pa.string()),
-        ("rank", pa.int64()),
-        ("place", pa.int64()),
-        ("feature", pa.string()),
-        ("value", pa.float64()),
-        ("contribution", pa.float64()),
-        ("typical", pa.float64()),
-        ("unit", pa.string()),
-        ("definition", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -44,12 +31,21 @@ class Findings:
     Attributes:
         run_id: name of the run.
         title: heading of the report.
-        settings: the run file, nested.
+        settings: the run file, nested, as the report shows it.
         features_url: the feature table.
-        scores: the scores table, by rank; without a column `uncertainty` the report shows none.
+        scores: rows of the scores table, those of the alerts at least; without a column `uncertainty` or
+            `probability` the report shows none.
+        model: what made the scores.
         manifest: what is known of the model.
         evaluation: measures on hidden labels, if there are any.
         stories: series of the first few alerts.
+        score: what is said of each alert, and how much.
+        additive: metrics whose values of several steps can be added up.
+        recent_steps: how many steps "the last steps" are.
+        unknown: share of all entities found `unknown`; None where the model has no such class.
+        calibration: how far the probabilities can be taken at their word, if that was measured.
+        drift: this run beside the one before, if there is one.
+        record: what the stages counted and how long they took, for `metrics.json`.
     """
 
     run_id: str
@@ -57,14 +53,44 @@ class Findings:
     settings: Mapping[str, Any]
     features_url: str
     scores: pd.DataFrame
+    model: Artifact
     manifest: Manifest
     evaluation: Evaluation | None
     stories: Sequence[report.EntityStory]
+    score: ScoreSettings = field(default_factory=ScoreSettings)
+    additive: frozenset[str] = frozenset()
+    recent_steps: int = 28
+    unknown: float | None = None
+    calibration: report.Calibration | None = None
+    drift: report.Drift | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 def explain(findings: Findings, url: str) -> list[report.Alert]:
     """Write the report of a run to the folder `url`; return the alerts it lists."""
-    alerts = _alerts(findings)
+    page = report_of(findings)
+    measured = findings.evaluation.to_json() if findings.evaluation else None
+    found = {"alerts": len(page.alerts), "unknown": findings.unknown, "drift": page.drift and asdict(page.drift)}
+    facts = {"run": findings.run_id, "evaluation": measured, "validation": findings.manifest.metrics} | found
+    facts |= findings.record
+    files = {
+        "metrics.json": json.dumps(facts, indent=1, allow_nan=False).encode(),
+        "reasons.parquet": machine_files.reasons_file(page.alerts),
+        "alerts.parquet": machine_files.alerts_file(page.alerts),
+        "report.html": report.render(page).encode(),
+    }
+    for name, data in files.items():
+        storage.write_bytes(storage.join(url, name), data)
+    return list(page.alerts)
+
+
+def report_of(findings: Findings) -> report.Report:
+    """Return all that the report says."""
+    schema = table.schema(findings.features_url)
+    wording = Wording(schema.step_seconds, findings.recent_steps, findings.additive)
+    alerts = alerts_of(
+        findings.features_url, findings.scores, findings.model, findings.score, findings.stories, wording
+    )
     page = report.Report(
         run=_run(findings),
         quality=table.quality(findings.features_url),
@@ -74,13 +100,12 @@ def explain(findings: Findings, url: str) -> list[report.Alert]:
         stories=findings.stories,
         glossary=_glossary(alerts),
         course=course_of(findings.manifest),
+        calibration=findings.calibration,
+        drift=findings.drift,
+        unknown=findings.unknown,
     )
-    measured = findings.evaluation.to_json() if findings.evaluation else None
-    facts = {"run": findings.run_id, "evaluation": measured, "validation": findings.manifest.metrics}
-    storage.write_bytes(storage.join(url, "metrics.json"), json.dumps(facts, indent=1, allow_nan=False).encode())
-    storage.write_bytes(storage.join(url, "reasons.parquet"), _reasons_table(alerts))
-    storage.write_bytes(storage.join(url, "report.html"), report.render(page).encode())
-    return alerts
+    adds_up = isinstance(findings.model, AddsUp)
+    return replace(page, card=card_of(page, schema, findings.score.card, adds_up=adds_up))
 
 
 def _run(findings: Findings) -> report.Run:
@@ -106,53 +131,11 @@ def _run(findings: Findings) -> report.Run:
     )
 
 
-def _alerts(findings: Findings) -> list[report.Alert]:
-    listed = findings.scores[findings.scores["alert"]].sort_values("rank")
-    named = sorted({reason["feature"] for reasons in listed["reasons"] for reason in reasons})
-    typical = _typical(findings.features_url, named)
-    return [
-        report.Alert(
-            rank=int(row["rank"]),
-            entity_id=row[ENTITY],
-            score=float(row["score"]),
-            verdict=row["verdict"],
-            reasons=[_reason(reason, typical) for reason in row["reasons"]],
-            uncertainty=_known(row.get("uncertainty")),
-        )
-        for row in listed.to_dict("records")
-    ]
-
-
-def _reason(reason: Mapping[str, Any], typical: Mapping[str, float | None]) -> report.Reason:
-    metric, name = reason["feature"].split(FEATURE_SEPARATOR, 1)
-    feature = DEFINITIONS[name]
-    return report.Reason(
-        feature=reason["feature"],
-        value=_known(reason["value"]),
-        contribution=float(reason["contribution"]),
-        metric=metric,
-        definition=feature.definition,
-        unit=feature.unit,
-        typical=typical[reason["feature"]],
-    )
-
-
-def _known(value: float | None) -> float | None:
-    return None if value is None or np.isnan(value) else float(value)
-
-
-def _typical(url: str, names: list[str]) -> dict[str, float | None]:
-    """Median of each feature over the labelled entities that are not rare; None where none has it."""
-    schema: FeatureSchema = table.schema(url)
-    frame = table.rows(url, [LABEL, *names])
-    codes = [code for code, name in enumerate(schema.classes) if name != schema.rare]
-    medians = frame.loc[frame[LABEL].isin(codes), names].median()
-    return {str(name): None if pd.isna(value) else float(value) for name, value in medians.items()}
-
-
 def _glossary(alerts: Sequence[report.Alert]) -> dict[str, tuple[str, str]]:
-    used = {reason.feature.split(FEATURE_SEPARATOR, 1)[1] for alert in alerts for reason in alert.reasons}
-    return {name: (DEFINITIONS[name].unit, DEFINITIONS[name].definition) for name in sorted(used)}
+    columns = {reason.feature for alert in alerts for reason in alert.reasons}
+    columns |= {change.feature for alert in alerts if alert.counterfactual for change in alert.counterfactual.changes}
+    named = {column.split(FEATURE_SEPARATOR, 1)[1]: defined(column)[1] for column in columns}
+    return {name: (feature.unit, feature.definition) for name, feature in sorted(named.items())}
 
 
 def _evaluation(found: Evaluation | None) -> report.Evaluation | None:
@@ -171,14 +154,3 @@ def _curves(found: Evaluation | None) -> list[report.Curve]:
         return []
     truth = found.truth.astype(int).tolist()
     return [report.Curve(name, truth, scores.tolist()) for name, scores in found.scores.items()]
-
-
-def _reasons_table(alerts: Sequence[report.Alert]) -> bytes:
-    rows = [
-        {ENTITY: alert.entity_id, "rank": alert.rank, "place": place} | asdict(reason)
-        for alert in alerts
-        for place, reason in enumerate(alert.reasons, 1)
-    ]
-    buffer = io.BytesIO()
-    parquet.write_table(pa.Table.from_pylist(rows, REASONS), buffer)
-    return buffer.getvalue()

@@ -11,7 +11,12 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from inference import charts, report_numbers, report_words
+from inference import report_numbers
+from inference.charts import drawing
+from inference.charts import evaluation as evaluation_charts
+from inference.charts import scores as score_charts
+from inference.charts import series as series_charts
+from inference.charts import training as training_charts
 from inference.report_alerts import (
     Alert,
     Break,
@@ -36,6 +41,7 @@ from inference.report_data import (
     Report,
     Run,
 )
+from inference.words import alerts, evaluation, record, scores, series
 
 __all__ = [
     "Alert",
@@ -61,7 +67,15 @@ __all__ = [
     "render",
 ]
 
-TOP_REASONS = 3  # reasons of an alert that are shown unfolded
+TOP_REMARKS, TOP_REASONS = 2, 3  # of an alert, that are shown unfolded; reasons where it has no remark
+WORDS = {"alerts": alerts, "evaluation": evaluation, "record": record, "scores": scores, "series": series}
+CHARTS = {
+    "drawing": drawing,
+    "evaluation": evaluation_charts,
+    "scores": score_charts,
+    "series": series_charts,
+    "training": training_charts,
+}
 
 
 def render(report: Report) -> str:
@@ -78,10 +92,10 @@ def render(report: Report) -> str:
     script, digest = _script()
     text = _environment().get_template("report.html.j2").render(
         report=report, run=report.run, quality=report.quality, evaluation=report.evaluation,
-        words=report_words, numbers=report_numbers, charts=charts, script=script, script_digest=digest,
+        words=WORDS, numbers=report_numbers, charts=CHARTS, script=script, script_digest=digest,
         alert_of={alert.entity_id: alert for alert in report.alerts},
         story_of={story.entity_id: position for position, story in enumerate(report.stories, 1)},
-        top_reasons=TOP_REASONS,
+        given=alerts.given(report.alerts), top_remarks=TOP_REMARKS, top_reasons=TOP_REASONS,
     )  # fmt: skip
     # An id may hold half a surrogate pair, which no file can.
     return text.encode("utf-8", "replace").decode()
@@ -100,6 +114,7 @@ def _environment() -> Environment:
         "number": report_numbers.number,
         "percent": report_numbers.percent,
         "score": report_numbers.score,
+        "tenths": report_numbers.tenths,
         "short": report_numbers.shorten,
         "name": report_numbers.feature_label,
     }

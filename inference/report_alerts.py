@@ -59,11 +59,11 @@ class Neighbor:
 
 @dataclass(frozen=True)
 class Change:
-    """One feature that would have to be otherwise.
+    """One fact that would have to be otherwise: a feature, or one of several metrics that holds one value in them.
 
     Attributes:
-        feature: column of the feature table, `<metric>__<feature>`.
-        metric: name of the metric.
+        feature: column of the feature table, `<metric>__<feature>`; of several, the one that contributes most.
+        metric: name of the metric; of several, all their names with commas between them.
         value: what it is; None where missing.
         needed: what it would have to be.
         unit: its unit, as in `feature_extraction.definitions`.

@@ -32,6 +32,15 @@ def number(value: float | None) -> str:
     return f"−{text}" if value < 0 else text
 
 
+def signed(value: float) -> str:
+    """Write a change with its sign.
+
+    >>> [signed(value) for value in (0.25, -3.0, 0.0)]
+    ['+0.25', '−3', '0']
+    """
+    return f"+{number(value)}" if value > 0 else number(value)
+
+
 def tick(value: float) -> str:
     """Write an axis label in little room.
 
@@ -58,6 +67,15 @@ def percent(share: float | None) -> str:
     if 99.9 < value < 100:
         return ">99.9%"
     return number(math.copysign(math.floor(abs(value) * 10 + 0.5) / 10, value)) + "%"
+
+
+def tenths(share: float) -> str:
+    """Write a share as a percentage with one decimal, so that a column of them lines up.
+
+    >>> [tenths(share) for share in (0.5, 0.0225, 0.0004)]
+    ['50.0%', '2.2%', '<0.1%']
+    """
+    return "<0.1%" if 0 < share < 0.0005 else f"{100 * share:.1f}%"
 
 
 def score(value: float | None) -> str:

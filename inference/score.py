@@ -1,84 +1,92 @@
 """Score every entity on Spark: probabilities, rank, alerts inside the review budget, and the alerts' reasons.
 
 Takes a published feature table and an artifact; gives the scores table. The artifact is named by URL and loaded once
-a worker; what runs on a partition knows numpy and pandas alone.
+a worker. Workers read and write Parquet by themselves, column by column (`scored_rows`, `score_files`): through Spark's
+rows the features of an entity would take longer on their way than to be scored. Spark keeps what a model says of each
+entity, a few numbers, and sorts it.
+
+The table lies sorted by rank: that takes one shuffle of those few numbers, which the rank needs anyway, and readers of
+the list find it in the first file.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from pyspark.sql import DataFrame, SparkSession, Window
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
-from feature_extraction import publishing, storage
-from feature_extraction.events import quoted
-from feature_extraction.schema import ENTITY, FEATURE_SEPARATOR, LABEL, UNLABELED, FeatureSchema, SchemaMismatch
-from inference import table
+from feature_extraction import publishing
+from feature_extraction.schema import ENTITY, LABEL, UNLABELED, FeatureSchema, SchemaMismatch
+from inference import alert_choice, ranking, score_files, scored_rows, table
+from inference.ranking import Histogram
+from inference.reasons import reasons_of
+from inference.score_files import BIN, Publication
+from inference.scored_rows import BUCKET, UNCERTAINTY, Part, chance
 from inference.settings import ScoreSettings
 from training import artifact as artifacts
-from training.trainer import Artifact, Floats, StatesUncertainty
 
-ROWS_PER_BIN = 100_000
-ROWS_PER_BLOCK = 1024
-ROWS_PER_FILE = 500_000
-REASON = T.StructType(
-    [
-        T.StructField("feature", T.StringType()),
-        T.StructField("value", T.FloatType()),
-        T.StructField("contribution", T.FloatType()),
-    ]
-)
+logger = logging.getLogger(__name__)
+Carried = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 class ScoringError(ValueError):
     """The scores cannot be made, or do not have a row for every entity."""
 
 
-@cache
-def _loaded(url: str) -> Artifact:
-    """Load an artifact once a worker process."""
-    return artifacts.load(url)
+@dataclass(frozen=True)
+class Scored:
+    """What scoring did.
+
+    Attributes:
+        rows: entities in the scores table.
+        calibration: how probabilities were made, see `alert_choice.Reading.facts`.
+        listed: where the list of alerts ended and what to expect of it, see `alert_choice.facts`.
+    """
+
+    rows: int
+    calibration: dict[str, Any]
+    listed: dict[str, Any]
 
 
-def probability(name: str) -> str:
-    """Name the column of a class's probability."""
-    return f"p_{name}"
-
-
-def score(spark: SparkSession, features_url: str, artifact_url: str, settings: ScoreSettings, url: str) -> int:
-    """Write the scores of every entity of a feature table to `url`; return their number.
+def score(spark: SparkSession, features_url: str, artifact_url: str, settings: ScoreSettings, url: str) -> Scored:
+    """Write the scores of every entity of a feature table to `url`.
 
     Raises:
         SchemaMismatch: the table does not hold the features that the artifact was trained on.
-        ScoringError: two classes would share a column, or rows were lost on the way.
+        NothingHeldOut: there is a threshold, and the model has no held-out rows.
+        ScoringError: two classes would share a column, there is no row, or rows were lost on the way.
     """
     model = artifacts.load(artifact_url)
+    manifest, _ = artifacts.load_files(artifact_url)
     _check_features(model.schema, table.schema(features_url), features_url)
     _check_classes(model.classes)
-    parts = spark.read.parquet(*map(storage.spark_url, publishing.part_files(features_url)))
-    names = list(model.schema.names)
-    scored = parts.select(ENTITY, LABEL, *names).mapInPandas(
-        partition_scores(artifact_url), scored_schema(model.classes)
-    )
-    scored = scored.persist()
+    parts = scored_rows.parts(features_url, model.schema)
+    if not parts:
+        raise ScoringError(f"{features_url} holds no entity to score; re-run jobs/extract_features.py")
+    scored = _scored(spark, parts, artifact_url, model.classes).persist()
     try:
-        total = scored.count()
-        alerts = choose_alerts(scored, settings)
-        reasons = _reasons(spark, features_url, model, alerts, settings.reasons)
-        _write(ranked(scored, total), reasons, max(1, total // ROWS_PER_FILE), model.classes, url)
+        histogram = _histogram(scored)
+        reading = alert_choice.read(manifest.held_out, histogram, settings)
+        line = alert_choice.line(reading, settings)
+        code = model.classes.index(model.rare)
+        alerts = choose_alerts(scored.withColumnRenamed(chance(code), "score"), settings, line)
+        publication = Publication(
+            classes=model.classes,
+            rare=model.rare,
+            before=ranking.bins(histogram).before,
+            reasons=reasons_of(features_url, model, list(alerts), settings.reasons),
+            calibration=reading.calibration,
+        )
+        _write(scored, histogram, publication, url)
     finally:
         scored.unpersist()
-    written, expected = publishing.footer_rows(url), publishing.footer_rows(features_url)
-    if not written == total == expected:
-        raise ScoringError(
-            f"{url} is not published: {expected:,} entities in {features_url}, {total:,} scored, {written:,} written; "
-            "run the job again"
-        )
-    return written
+    _check_rows(features_url, histogram.total, url)
+    found = alert_choice.facts(reading, settings, line, list(alerts.values()))
+    return Scored(histogram.total, reading.facts(), found)
 
 
 def _check_features(expected: FeatureSchema, found: FeatureSchema, url: str) -> None:
@@ -101,129 +109,84 @@ def _check_classes(classes: tuple[str, ...]) -> None:
         )
 
 
-def scored_schema(classes: tuple[str, ...]) -> T.StructType:
-    """Return the columns that `partition_scores` gives."""
-    fields = [T.StructField(ENTITY, T.StringType()), T.StructField(LABEL, T.ByteType())]
-    fields += [T.StructField("score", T.FloatType()), T.StructField("verdict", T.StringType())]
-    fields += [T.StructField("uncertainty", T.FloatType())]
-    return T.StructType(fields + [T.StructField(probability(name), T.FloatType()) for name in classes])
+def _check_rows(features_url: str, scored: int, url: str) -> None:
+    written, expected = publishing.footer_rows(url), publishing.footer_rows(features_url)
+    if not written == scored == expected:
+        raise ScoringError(
+            f"{url} is not published: {expected:,} entities in {features_url}, {scored:,} scored, {written:,} written; "
+            "run the job again"
+        )
 
 
-def partition_scores(artifact_url: str) -> Callable[[Iterable[pd.DataFrame]], Iterator[pd.DataFrame]]:
-    """Return the function that scores a partition's rows."""
+def _scored(spark: SparkSession, parts: Sequence[Part], artifact_url: str, classes: tuple[str, ...]) -> DataFrame:
+    """Return what the model says of each entity, a task for each part of the table."""
+    numbers = spark.range(0, len(parts), 1, len(parts))
+    return numbers.mapInArrow(partition_scores(parts, artifact_url), _ddl(scored_rows.columns(classes)))
 
-    def run(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        model = _loaded(artifact_url)
+
+def partition_scores(parts: Sequence[Part], artifact_url: str) -> Carried:
+    """Return the function that scores the parts whose numbers a task is given."""
+
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield scores_of(batch, model)
+            for number in batch.column("id").to_pylist():
+                yield from scored_rows.scored(parts[number], scored_rows.loaded(artifact_url))
 
     return run
 
 
-def scores_of(rows: pd.DataFrame, model: Artifact) -> pd.DataFrame:
-    """Score feature rows; the verdict is the likeliest class, `unknown` among them where the model has it.
+def _ddl(columns: Sequence[tuple[str, pa.DataType]]) -> str:
+    kinds = {pa.string(): "string", pa.int8(): "tinyint", pa.int32(): "int", pa.float32(): "float"}
+    return ", ".join(f"{name} {kinds[kind]}" for name, kind in columns)
 
-    `uncertainty` is the spread of the members' scores, and missing where the model states none.
+
+def _histogram(scored: DataFrame) -> Histogram:
+    """Count rows by bucket: the one pass over the table, whose result stays with Spark."""
+    unlabeled = F.sum((F.col(LABEL) == UNLABELED).cast("long"))
+    counted = scored.groupBy(BUCKET).agg(F.count(LABEL), unlabeled).orderBy(F.desc(BUCKET)).collect()
+    found = np.array([tuple(row) for row in counted], dtype=np.int64).reshape(-1, 3)
+    return Histogram(found[:, 0].astype(np.int32), found[:, 1], found[:, 2])
+
+
+def choose_alerts(scored: DataFrame, settings: ScoreSettings, line: float) -> dict[str, float]:
+    """Return the entities on or above the line that fill the budget, most likely rare first, with their scores.
+
+    Ties go by entity id.
     """
-    features = rows[list(model.schema.names)].to_numpy(dtype=np.float32)
-    chances, spread = _predicted(model, features)
-    columns: dict[str, Any] = {ENTITY: rows[ENTITY].to_numpy(), LABEL: rows[LABEL].to_numpy()}
-    columns["score"] = chances[:, model.classes.index(model.rare)]
-    columns["verdict"] = np.array(model.classes, dtype=object)[chances.argmax(axis=1)]
-    columns["uncertainty"] = spread
-    return pd.DataFrame(columns | {probability(name): chances[:, i] for i, name in enumerate(model.classes)})
-
-
-def _predicted(model: Artifact, features: Floats) -> tuple[Floats, Floats]:
-    """Return probabilities (rows, classes) and their spread (rows,), NaN where the model states none.
-
-    Blocks are of one size, for BLAS may round a row otherwise in a batch of another size.
-    """
-    chances = [np.empty((0, len(model.classes)), dtype=np.float32)]
-    spreads = [np.empty(0, dtype=np.float32)]
-    for first in range(0, len(features), ROWS_PER_BLOCK):
-        block = features[first : first + ROWS_PER_BLOCK]
-        full = np.pad(block, ((0, ROWS_PER_BLOCK - len(block)), (0, 0)), mode="edge")
-        found, spread = _predicted_once(model, full)
-        chances.append(found[: len(block)])
-        spreads.append(spread[: len(block)])
-    return np.concatenate(chances), np.concatenate(spreads)
-
-
-def _predicted_once(model: Artifact, features: Floats) -> tuple[Floats, Floats]:
-    if isinstance(model, StatesUncertainty):
-        return model.predict_with_uncertainty(features)
-    return model.predict(features), np.full(len(features), np.nan, dtype=np.float32)
-
-
-def choose_alerts(scored: DataFrame, settings: ScoreSettings) -> list[str]:
-    """Return the entities that fill the budget, most likely rare first; ties go by entity id."""
     candidates = scored if settings.review == "all" else scored.where(F.col(LABEL) == UNLABELED)
-    top = candidates.orderBy(F.desc("score"), ENTITY).limit(settings.alerts)
-    return [row[ENTITY] for row in top.select(ENTITY).collect()]
+    top = candidates.where(F.col("score") >= F.lit(line)).orderBy(F.desc("score"), ENTITY).limit(settings.alerts)
+    return {row[ENTITY]: row["score"] for row in top.select(ENTITY, "score").collect()}
 
 
-def ranked(scored: DataFrame, total: int) -> DataFrame:
-    """Add `rank`, 1 for the highest score, ties by entity id.
+def _write(scored: DataFrame, histogram: Histogram, publication: Publication, url: str) -> None:
+    """Sort the rows by rank, 1 for the highest score and ties by entity id, and write them.
 
-    A window without partitions would pull every row into one task: scores are cut into bins first, ranked inside
-    their bin, and moved up by the number of rows in the bins before.
+    A window without partitions would pull every row into one task: scores are cut into bins first, sorted inside
+    their bin, and ranked after the rows of the bins before.
     """
-    bins = max(1, total // ROWS_PER_BIN)
-    cuts = scored.approxQuantile("score", [i / bins for i in range(1, bins)], 0.1 / bins) if bins > 1 else []
-    above = [F.when(F.col("score") < cut, 1).otherwise(0) for cut in sorted(set(cuts))]
-    binned = scored.withColumn("_bin", sum(above, F.lit(0)))
-    counts = {row["_bin"]: row["count"] for row in binned.groupBy("_bin").count().collect()}
-    before, offsets = 0, []
-    for number in sorted(counts):
-        offsets += [F.lit(number), F.lit(before)]
-        before += counts[number]
-    place = F.row_number().over(Window.partitionBy("_bin").orderBy(F.desc("score"), ENTITY))
-    return binned.withColumn("rank", (place + F.create_map(*offsets)[F.col("_bin")]).cast("long")).drop("_bin")
+    highest = ranking.bins(histogram).highest
+    chances = [chance(code) for code in range(len(publication.classes))]
+    binned = scored.select(ENTITY, UNCERTAINTY, *chances, bin_of(highest).alias(BIN))
+    best_first = F.desc(chance(publication.classes.index(publication.rare)))
+    ranked = binned.repartition(len(highest), BIN).sortWithinPartitions(best_first, ENTITY)
+
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for number in score_files.write(batches, publication, url):
+            yield pa.RecordBatch.from_pydict({BIN: pa.array([number], pa.int32())})
+
+    found = sorted(row[BIN] for row in ranked.mapInArrow(run, f"{BIN} int").collect())
+    assert found == list(range(len(highest)))
 
 
-def _reasons(spark: SparkSession, features_url: str, model: Artifact, alerts: list[str], count: int) -> DataFrame:
-    rows = [(entity, reasons) for entity, reasons in reasons_of(features_url, model, alerts, count).items()]
-    schema = T.StructType([T.StructField(ENTITY, T.StringType()), T.StructField("reasons", T.ArrayType(REASON))])
-    return spark.createDataFrame(rows, schema)
+def bin_of(highest: Sequence[int], first: int = 0) -> Column:
+    """Return the number of the bin that a bucket belongs to, by halving: as many steps as digits, not as bins.
 
-
-def reasons_of(
-    features_url: str, model: Artifact, entities: list[str], count: int
-) -> dict[str, list[tuple[str, float | None, float]]]:
-    """Return each entity's `count` features that speak most for the rare class: (feature, value, contribution)."""
-    if not entities:
-        return {}
-    names = model.schema.names
-    values = table.features(features_url, names, entities)
-    contributions = model.contributions(values)
-    return {entity: _largest(names, values[row], contributions[row], count) for row, entity in enumerate(entities)}
-
-
-def _largest(
-    names: tuple[str, ...], values: Floats, contributions: Floats, count: int
-) -> list[tuple[str, float | None, float]]:
-    """Return one entity's largest reasons; what is said alike of several metrics is one fact, told once."""
-    told: set[tuple[str, float | None]] = set()
-    reasons: list[tuple[str, float | None, float]] = []
-    for i in np.argsort(-contributions, kind="stable"):
-        fact = (names[i].split(FEATURE_SEPARATOR)[-1], None if np.isnan(values[i]) else float(values[i]))
-        if contributions[i] <= 0 or len(reasons) == count:
-            break
-        if fact not in told:
-            told.add(fact)
-            reasons.append((names[i], fact[1], float(contributions[i])))
-    return reasons
-
-
-def _write(ranks: DataFrame, reasons: DataFrame, files: int, classes: tuple[str, ...], url: str) -> None:
-    columns = [ENTITY, "score", "rank", "alert", "verdict", "uncertainty", *map(probability, classes), "reasons"]
-    empty = F.array().cast(T.ArrayType(REASON))
-    full = (
-        ranks.join(F.broadcast(reasons), ENTITY, "left")
-        .withColumn("alert", F.col("reasons").isNotNull())
-        .withColumn("reasons", F.coalesce("reasons", empty))
-    )
-    # Quoted, for a class may be named `1.0`.
-    full = full.select(*[F.col(quoted(column)) for column in columns])
-    full.repartition(files, "rank").sortWithinPartitions("rank").write.parquet(storage.spark_url(url))
+    Args:
+        highest: highest bucket of each bin, falling.
+        first: number of the first of them.
+    """
+    if len(highest) == 1:
+        return F.lit(first)
+    middle = len(highest) // 2
+    lower, upper = bin_of(highest[middle:], first + middle), bin_of(highest[:middle], first)
+    return F.when(F.col(BUCKET) <= highest[middle], lower).otherwise(upper)

@@ -13,7 +13,8 @@ from feature_extraction.extract import series_of
 from feature_extraction.feature_rows import ENGINES, Extraction
 from feature_extraction.schema import ENTITY
 from feature_extraction.series import SeriesBatch
-from inference.report import EntityStory, MetricStory
+from inference import turns
+from inference.report_alerts import EntityStory, MetricStory
 from inference.report_numbers import number, step_name
 
 
@@ -44,23 +45,32 @@ def _fit(batch: SeriesBatch, metric: str, job: Extraction) -> Components:
 
 
 def _story(entity: str, row: int, batch: SeriesBatch, fits: dict[str, Components], job: Extraction) -> EntityStory:
-    times = [time.isoformat() for time in Calendar.of(job.window).times]
-    bound = NormalDist().inv_cdf(0.5 + job.features.interval_width / 2)
-    begin = int(batch.first[row])
-    metrics = []
-    for metric, fit in fits.items():
-        noise = bound * fit.sigma[row]
-        expected = fit.yhat[row, begin:]
-        curves = (
-            batch.values[metric][row, begin:],
-            fit.trend[row, begin:],
-            expected - noise,
-            expected + noise,
-            expected,
-        )
-        metrics.append(MetricStory(metric, times[begin:], *[curve.tolist() for curve in curves]))
-    words = sentence({m: batch.values[m][row, begin:] for m in job.metrics}, job)
+    metrics = [_metric_story(metric, row, batch, fit, job) for metric, fit in fits.items()]
+    words = sentence({m: batch.values[m][row, batch.first[row] :] for m in job.metrics}, job)
     return EntityStory(entity, metrics, words + unfitted({m: str(fit.status[row]) for m, fit in fits.items()}))
+
+
+def _metric_story(metric: str, row: int, batch: SeriesBatch, fit: Components, job: Extraction) -> MetricStory:
+    times = [time.isoformat() for time in Calendar.of(job.window).times]
+    begin, values = int(batch.first[row]), batch.values[metric][row]
+    noise = NormalDist().inv_cdf(0.5 + job.features.interval_width / 2) * fit.sigma[row]
+    expected = fit.yhat[row]
+    curves = (values, fit.trend[row], expected - noise, expected + noise, expected)
+    shown, trend, lower, upper, fitted = [curve[begin:].tolist() for curve in curves]
+    standing_out = turns.outlier(fit, row, values)
+    return MetricStory(
+        metric,
+        times[begin:],
+        values=shown,
+        trend=trend,
+        lower=lower,
+        upper=upper,
+        expected=fitted,
+        breaks=turns.breaks(fit, row, times),
+        weekly=turns.weekly(fit, row),
+        outlier=standing_out[0] - begin if standing_out else None,
+        outlier_sigmas=standing_out[1] if standing_out else None,
+    )
 
 
 def unfitted(status: Mapping[str, str]) -> str:

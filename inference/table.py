@@ -1,18 +1,26 @@
-"""Read a published feature table: its schema, its quality record, and single entities' rows without Spark."""
+"""Read a published table without Spark: its schema, its quality record, and the few rows that are asked for.
+
+No function here holds more than what it returns: tables are read in batches, and what is not wanted is dropped on the
+way.
+"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 from pyarrow import BufferReader, parquet
 
 from feature_extraction import publishing, storage
 from feature_extraction.schema import ENTITY, FeatureSchema
+
+# What pyarrow reads ahead by default, 16 batches of each of 4 files, is gigabytes of a wide table.
+READAHEAD = {"batch_size": 16_384, "batch_readahead": 2, "fragment_readahead": 2}
 
 
 def schema(url: str) -> FeatureSchema:
@@ -32,17 +40,39 @@ def holdout(url: str) -> pd.DataFrame:
     return frame
 
 
+def column_names(url: str) -> list[str]:
+    """Name the columns of the table at `url`."""
+    return list(_dataset(url).schema.names)
+
+
+def select(url: str, columns: Sequence[str], where: pc.Expression | None = None) -> pd.DataFrame:
+    """Return `entity_id` and some columns of the rows that fulfil a condition, in no order."""
+    with storage.explained(url, "read"):
+        found = _dataset(url).scanner(columns=[ENTITY, *columns], filter=where, **READAHEAD).to_table()
+    frame: pd.DataFrame = found.to_pandas()
+    return frame
+
+
+def count(url: str, where: pc.Expression) -> int:
+    """Count the rows that fulfil a condition."""
+    with storage.explained(url, "read"):
+        return int(_dataset(url).scanner(filter=where, **READAHEAD).count_rows())
+
+
+def batches(url: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Give some columns of all rows, a few thousand rows at a time."""
+    with storage.explained(url, "read"):
+        yield from _dataset(url).scanner(columns=list(columns), **READAHEAD).to_batches()
+
+
 def rows(url: str, columns: Sequence[str], entities: Sequence[str] | None = None) -> pd.DataFrame:
     """Return some columns of the table, of some entities or of all, indexed by entity in the order asked for.
 
     An entity that the table does not hold raises `ValueError`.
     """
-    store, _ = storage.filesystem(url)
-    table = ds.dataset([storage.filesystem(file)[1] for file in publishing.part_files(url)], filesystem=store)
-    chosen = None if entities is None else ds.field(ENTITY).isin(pa.array(entities, pa.string()))
-    frame: pd.DataFrame = table.to_table(columns=[ENTITY, *columns], filter=chosen).to_pandas().set_index(ENTITY)
     if entities is None:
-        return frame
+        return select(url, columns).set_index(ENTITY)
+    frame = select(url, columns, ds.field(ENTITY).isin(pa.array(entities, pa.string()))).set_index(ENTITY)
     absent = sorted(set(entities) - set(frame.index))
     if absent:
         raise ValueError(
@@ -55,3 +85,10 @@ def rows(url: str, columns: Sequence[str], entities: Sequence[str] | None = None
 def features(url: str, names: Sequence[str], entities: Sequence[str]) -> NDArray[np.float32]:
     """Return the feature rows (len(entities), len(names)) of the entities, in their order; NaN for missing."""
     return np.ascontiguousarray(rows(url, names, entities).to_numpy(dtype=np.float32))
+
+
+def _dataset(url: str) -> ds.Dataset:
+    store, _ = storage.filesystem(url)
+    places = [storage.filesystem(file)[1] for file in publishing.part_files(url)]
+    with storage.explained(url, "read"):
+        return ds.dataset(places, filesystem=store)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from feature_extraction.schema import UNKNOWN
-from inference.charts import LINES
+from inference.charts.drawing import LINES
 from inference.report_data import Course, Panel
 from training.artifact import Manifest
 

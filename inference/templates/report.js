@@ -1,5 +1,15 @@
 (() => {
   "use strict";
+  // Browsers that cannot show what is folded by style alone get it unfolded to print.
+  let unfolded = [];
+  addEventListener("beforeprint", () => {
+    unfolded = Array.from(document.querySelectorAll("details:not([open])"));
+    for (const folded of unfolded) folded.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const folded of unfolded) folded.open = false;
+  });
+
   const table = document.getElementById("alerts");
   if (!table) return;
   const FIRST = 25;
@@ -29,10 +39,10 @@
 
   const value = (row, column, kind) => {
     const cell = row.cells[column];
-    return kind === "number" ? Number(cell.dataset.value) : cell.textContent.trim();
+    return kind === "number" ? Number(cell.dataset.value ?? NaN) : cell.textContent.trim();
   };
 
-  // A score that is not a number goes last, whichever way the column is sorted.
+  // A number that is missing goes last, whichever way the column is sorted.
   const compare = (a, b, kind) => {
     if (kind === "text") return a.localeCompare(b, "en", { numeric: true });
     return a - b;

@@ -1,42 +1,25 @@
 """A report as a run over household shopping would give it, made up from a seed; two test files read it."""
 
-from datetime import date, timedelta
+import dataclasses
 
 import numpy as np
 
 from inference.report import (
-    Alert,
+    Calibration,
     Course,
     Curve,
-    EntityStory,
+    Drift,
     Estimate,
     Evaluation,
     Method,
-    MetricStory,
+    ModelCard,
     Panel,
-    Reason,
     Report,
     Run,
 )
+from tests.inference.report_alerts_example import GLOSSARY, METRICS, alert, story
 from training.metrics import summary
 
-METRICS = ("spend", "baskets", "units", "discount_share", "products")
-GLOSSARY = {
-    "trend_slope": ("metric per step", "slope of the trend at the last step"),
-    "recency": ("steps", "steps from the last active step to the end of the window"),
-    "level_change": ("sd", "mean of y over the recent steps less the mean before, in standard deviations"),
-    "residual_last_1": ("sigmas", "residual 0 steps before the last one"),
-    "active_share_recent": ("share", "share of the recent steps that are active"),
-    "recency_in_gaps": ("gaps", "recency divided by gap_mean: how unusual the present silence is"),
-}
-TYPICAL = {
-    "trend_slope": 0.0031,
-    "recency": 4.0,
-    "level_change": 0.02,
-    "residual_last_1": -0.21,
-    "active_share_recent": 0.29,
-    "recency_in_gaps": 0.9,
-}
 QUALITY = {
     "events": {"read": 1_469_307, "accepted": 1_101_480, "outside_window": 367_411, "refused": 416},
     "refused": {"no time": 12, "spend below its minimum": 404},
@@ -69,17 +52,31 @@ def example(alerts: int = 200, stories: int = 8, *, days: int = 273, seed: int =
     truth[random.permutation(len(truth))[:108]] = 1
     shifts = {"scarcegan": 1.9, "gradient_boosting": 1.7, "logistic_regression": 1.2}
     scores = {name: random.normal(size=len(truth)) + shift * truth for name, shift in shifts.items()}
-    listed = tuple(_alert(random, rank) for rank in range(1, alerts + 1))
+    listed = tuple(alert(random, rank) for rank in range(1, alerts + 1))
     return Report(
         run=_run(),
         quality=QUALITY,
         evaluation=_evaluation(truth, scores),
         curves=tuple(Curve(name, truth.tolist(), score.tolist()) for name, score in scores.items()),
         alerts=listed,
-        stories=tuple(_story(random, alert.entity_id, days) for alert in listed[:stories]),
+        stories=tuple(story(random, entity.entity_id, days) for entity in listed[:stories]),
         glossary=GLOSSARY,
         course=_course(random),
+        calibration=_calibration(),
+        drift=_drift(),
+        unknown=0.1214,
+        card=_card(),
     )
+
+
+def bare(report: Report) -> Report:
+    """Return a report without any part that a run may lack."""
+    plain = {"uncertainty": None, "probability": None, "shares": (), "remarks": (), "neighbors": ()}
+    alerts = [dataclasses.replace(entity, **plain, counterfactual=None) for entity in report.alerts]
+    parts = ("evaluation", "course", "calibration", "drift", "unknown", "card")
+    run = dataclasses.replace(report.run, settings={}, versions={}, best_step=None, validation_average_precision=None)
+    absent = dict.fromkeys(parts)
+    return dataclasses.replace(report, run=run, alerts=alerts, curves=(), stories=(), glossary={}, **absent)
 
 
 def _run() -> Run:
@@ -132,61 +129,26 @@ def _evaluation(truth: np.ndarray, scores: dict[str, np.ndarray]) -> Evaluation:
     return Evaluation(methods=methods, rows=len(truth), rare=int(truth.sum()), budget=200, intervals=intervals)
 
 
-def _alert(random: np.random.Generator, rank: int) -> Alert:
-    picked = random.permutation([f"{metric}__{name}" for metric in METRICS for name in GLOSSARY])[:5]
-    sizes = np.sort(random.gamma(1.2, 0.4, size=5))[::-1] * np.exp(-rank / 300)
-    reasons = tuple(_reason(random, str(column), float(size)) for column, size in zip(picked, sizes, strict=True))
-    verdict = "unknown" if random.random() < 0.1 else "lapsed"
-    entity_id, score = str(random.integers(1, 2500)), float(0.99 * np.exp(-rank / 160))
-    return Alert(rank, entity_id, score, verdict, reasons, uncertainty=float(score * random.beta(2, 30)))
+def _calibration() -> Calibration:
+    predicted = (0.004, 0.008, 0.013, 0.02, 0.031, 0.045, 0.066, 0.098, 0.16, 0.41)
+    observed = (0.0, 0.014, 0.007, 0.02, 0.041, 0.034, 0.088, 0.075, 0.109, 0.347)
+    counts = (147, 147, 147, 147, 147, 147, 147, 147, 147, 145)
+    error = float(np.average(np.abs(np.subtract(predicted, observed)), weights=counts))
+    return Calibration("isotonic", 195, 16, 0.0811, predicted, observed, counts, error)
 
 
-def _reason(random: np.random.Generator, column: str, size: float) -> Reason:
-    metric, name = column.split("__")
-    unit, definition = GLOSSARY[name]
-    typical = TYPICAL[name]
-    value = {
-        "trend_slope": -abs(random.normal(0.2, 0.1)),
-        "recency": float(random.integers(20, 120)),
-        "level_change": -abs(random.normal(0.8, 0.3)),
-        "residual_last_1": random.normal(-0.6, 0.8),
-        "active_share_recent": random.uniform(0, 0.12),
-        "recency_in_gaps": random.gamma(4, 2),
-    }[name]
-    absent = random.random() < 0.04
-    lowers = random.random() < 0.15
-    return Reason(
-        column, None if absent else float(value), -size if lowers else size, metric, definition, unit, typical
+def _drift() -> Drift:
+    edges = (0.021, 0.034, 0.05, 0.07, 0.096, 0.13, 0.19, 0.3, 0.52)
+    now = (0.08, 0.09, 0.095, 0.1, 0.1, 0.1, 0.105, 0.11, 0.11, 0.11)
+    before = (0.1,) * 10
+    index = float(sum((a - b) * np.log(a / b) for a, b in zip(now, before, strict=True)))
+    return Drift("20261101-081500", index, 0.035, 2431, 163, 200, 0.104, True, edges, before, now)
+
+
+def _card() -> ModelCard:
+    return ModelCard(
+        data=["978 labelled and 1,468 unlabelled households, 1 Jan 2017 to 30 Sep 2017; 72 of them lapsed."],
+        limits=["Measured on 108 lapsed households: the interval of the average precision is 0.16 wide."],
+        intended_use=["Choosing whom to call before they stop coming."],
+        sensitive_use=["Prices or credit."],
     )
-
-
-def _story(random: np.random.Generator, entity_id: str, days: int) -> EntityStory:
-    steps = np.arange(days)
-    turn = int(days * random.uniform(0.45, 0.8))
-    visits = random.random(days) < np.where(steps < turn, 0.34, 0.34 * np.exp(-(steps - turn) / 25))
-    spend = np.where(visits, random.gamma(3, 14, size=days), 0.0)
-    series = {
-        "spend": spend,
-        "baskets": visits * random.integers(1, 3, size=days).astype(float),
-        "units": np.where(visits, random.poisson(11, size=days), 0).astype(float),
-        "discount_share": np.where(visits, random.beta(2, 8, size=days), np.nan),
-        "products": np.where(visits, random.poisson(8, size=days), 0).astype(float),
-    }
-    units = {"spend": "USD", "discount_share": "share"}
-    metrics = tuple(_metric(name, values, turn, units.get(name, "")) for name, values in series.items())
-    silent = days - 1 - int(np.flatnonzero(visits)[-1])
-    sentence = f"Spend falls from about day {turn}; the last visit lies {silent} days before the end of the window."
-    return EntityStory(entity_id, metrics, sentence)
-
-
-def _metric(name: str, values: np.ndarray, turn: int, unit: str) -> MetricStory:
-    steps = np.arange(len(values))
-    early, late = np.nanmean(values[:turn]), np.nanmean(np.append(values[turn:], 0))
-    fall = np.clip((steps - turn) / max(1, len(steps) - turn), 0, 1)
-    trend = early - 2 * (early - late) * fall * 0.8
-    weekly = 0.25 * early * np.sin(2 * np.pi * steps / 7)
-    sigma = np.nanstd(values)
-    times = [(date(2017, 1, 1) + timedelta(days=int(step))).isoformat() for step in steps]
-    expected = trend + weekly
-    band = (expected - 1.28 * sigma).tolist(), (expected + 1.28 * sigma).tolist()
-    return MetricStory(name, times, values.tolist(), trend.tolist(), *band, expected.tolist(), unit)

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
 from feature_extraction.schema import ENTITY, LABEL, UNKNOWN, UNLABELED, FeatureSchema
 from inference import table
-from inference.score import reasons_of, scores_of
+from inference.reasons import reasons_of
+from inference.score_files import Publication
+from inference.scored_rows import chance, scores_of
 from training.artifact import Manifest
 from training.dense_network import DenseNetwork, DenseNetworkArtifact
 from training.reader import ArrayReader
@@ -41,10 +44,7 @@ class SmallTable:
     def write(self, folder: Path, files: int = 3, order: Sequence[int] | None = None) -> str:
         """Write the table as `files` parts, rows in `order`; return its URL."""
         folder.mkdir(parents=True)
-        columns = {ENTITY: pa.array(self.ids), LABEL: pa.array(self.labels, pa.int8())}
-        for name, values in zip(self.schema.names, self.features.T, strict=True):
-            columns[name] = pa.array(values, pa.float32(), from_pandas=True)
-        whole = pa.table(columns).take(list(order or range(len(self.ids))))
+        whole = pa.Table.from_batches([feature_rows(self)]).take(list(order or range(len(self.ids))))
         for number, rows in enumerate(np.array_split(np.arange(len(self.ids)), files)):
             parquet.write_table(whole.take(rows), folder / f"part-{number:05d}.snappy.parquet")
         holdout = pa.table({ENTITY: list(self.hidden), LABEL: list(self.hidden.values())}, HOLDOUT)
@@ -113,23 +113,24 @@ def _random_network(random: np.random.Generator, sizes: tuple[int, ...]) -> Dens
     return DenseNetwork(kernels, tuple(random.normal(size=size).astype(np.float32) * 0.1 for size in sizes[1:]))
 
 
+def feature_rows(small: SmallTable) -> pa.RecordBatch:
+    """Return the table as one batch."""
+    columns = {ENTITY: pa.array(small.ids), LABEL: pa.array(small.labels, pa.int8())}
+    columns |= {
+        name: pa.array(values, pa.float32(), from_pandas=True)
+        for name, values in zip(small.schema.names, small.features.T, strict=True)
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
 def scores(small: SmallTable, url: str, model: Any, alerts: int = 10, reasons: int = 3) -> pd.DataFrame:
-    """Return what the scores job would publish, read back from Parquet, without Spark."""
-    frame = pd.DataFrame(small.features, columns=list(small.schema.names))
-    made = scores_of(frame.assign(**{ENTITY: small.ids, LABEL: small.labels}), model)
-    made = made.sort_values(["score", ENTITY], ascending=[False, True], ignore_index=True)
-    made["rank"] = np.arange(1, len(made) + 1)
-    listed = made.loc[made[LABEL] == UNLABELED, ENTITY].head(alerts).tolist()
+    """Return what the scores job would publish, made without Spark."""
+    made = scores_of(feature_rows(small), model)
+    score = chance(model.classes.index(model.rare))
+    ranked = made.take(pc.sort_indices(made, sort_keys=[(score, "descending"), (ENTITY, "ascending")]))
+    listed = ranked.filter(pc.equal(ranked[LABEL], UNLABELED))[ENTITY].to_pylist()[:alerts]
     found = reasons_of(url, model, listed, reasons)
-    told = [
-        [dict(zip(("feature", "value", "contribution"), r, strict=True)) for r in found.get(e, [])]
-        for e in made[ENTITY]
-    ]
-    made["alert"], made["reasons"] = made[ENTITY].isin(listed), told
-    reason = pa.struct([("feature", pa.string()), ("value", pa.float32()), ("contribution", pa.float32())])
-    arrow = pa.Table.from_pandas(made.drop(columns=["reasons", LABEL]), preserve_index=False)
-    arrow = arrow.append_column("reasons", pa.array(told, pa.list_(reason)))
-    return arrow.to_pandas()
+    return Publication(model.classes, model.rare, (0,), found, None).table(ranked, 1).to_pandas()
 
 
 def collected(url: str) -> pd.DataFrame:

@@ -11,8 +11,9 @@ from pyarrow import parquet
 from feature_extraction import definitions
 from feature_extraction.schema import ENTITY, UNLABELED, FeatureSchema
 from inference.evaluate import evaluate
-from inference.explain import Findings, explain
+from inference.explain import Findings, explain, report_of
 from inference.report import EntityStory
+from inference.settings import CardSettings, ScoreSettings
 from tests.inference import small_table
 from training import artifact as artifacts
 
@@ -38,6 +39,7 @@ def findings(small, features_url, model_url, others=(), **changes):
         "settings": {"score": {"alerts": 10}},
         "features_url": features_url,
         "scores": scores,
+        "model": model,
         "manifest": model.manifest,
         "evaluation": evaluate(features_url, scores, model.manifest.trainer, dict(others)),
         "stories": [],
@@ -63,8 +65,9 @@ def written(whole, tmp_path_factory):
     return folder, explain(whole, str(folder))
 
 
-def test_three_files_are_written(written):
-    assert sorted(path.name for path in written[0].iterdir()) == ["metrics.json", "reasons.parquet", "report.html"]
+def test_four_files_are_written(written):
+    files = ["alerts.parquet", "metrics.json", "reasons.parquet", "report.html"]
+    assert sorted(path.name for path in written[0].iterdir()) == files
 
 
 def test_metrics_are_the_evaluations(written, whole):
@@ -73,6 +76,9 @@ def test_metrics_are_the_evaluations(written, whole):
         "run": "small",
         "evaluation": json.loads(json.dumps(whole.evaluation.to_json())),
         "validation": {"average_precision": {"value": 0.5, "low": 0.4, "high": 0.6}},
+        "alerts": 10,
+        "unknown": None,
+        "drift": None,
     }
 
 
@@ -143,6 +149,27 @@ def test_a_model_that_states_no_uncertainty_gets_no_word_of_it(example, features
     for number, one in enumerate((told, bare)):
         assert {alert.uncertainty for alert in explain(one, str(tmp_path / str(number)))} == {None}
         assert "±" not in (tmp_path / str(number) / "report.html").read_text()
+
+
+def test_the_report_holds_shares_limits_and_the_unknown(whole):
+    page = report_of(replace(whole, unknown=0.25))
+    assert page.unknown == 0.25
+    assert all(alert.shares and alert.neighbors and alert.remarks for alert in page.alerts)
+    assert "25% of all entities fit none of the classes it knows." in page.card.limits
+    assert not any("no gradient" in limit for limit in page.card.limits)
+    named = {change.feature for alert in page.alerts for change in alert.counterfactual.changes}
+    assert {feature.split("__")[1] for feature in named} <= set(page.glossary)
+
+
+def test_a_model_without_gradient_is_said_to_have_none(example, features_url, boosted):
+    card = report_of(findings(example, features_url, boosted)).card
+    assert sum("no gradient" in limit for limit in card.limits) == 1
+
+
+def test_the_run_files_words_on_its_use_are_on_the_card(whole):
+    own = ScoreSettings(card=CardSettings(intended_use="To call customers.", sensitive_use="Not for prices."))
+    card = report_of(replace(whole, score=own)).card
+    assert (card.intended_use, card.sensitive_use) == (["To call customers."], ["Not for prices."])
 
 
 def test_the_page_tells_how_training_went(whole, tmp_path):

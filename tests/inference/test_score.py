@@ -1,24 +1,26 @@
 """Scoring on Spark: the table's contract, the same numbers however the rows lie, ranks, alerts and reasons."""
 
+import math
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+import threadpoolctl
 from pandas.testing import assert_frame_equal
 from pyarrow import parquet
-from pyspark.sql import types as T
 
 from feature_extraction import publishing
 from feature_extraction.schema import ENTITY, LABEL, UNLABELED, FeatureSchema, SchemaMismatch
-from inference import score as scoring
-from inference.score import ScoringError, choose_alerts, partition_scores, ranked, score, scores_of
+from inference import ranking, scored_rows
+from inference.score import ScoringError, choose_alerts, partition_scores, score
 from inference.settings import ScoreSettings
 from tests.inference import small_table
 from training import artifact as artifacts
+from training import calibrating
 from training.baselines import LogisticRegression
-from training.dense_network import DenseNetwork
 
 pytestmark = pytest.mark.spark
 SETTINGS = ScoreSettings(alerts=12, reasons=3)
@@ -43,7 +45,7 @@ def comparable(frame):
 @pytest.fixture(scope="module")
 def scored_url(local_spark, features_url, network, tmp_path_factory):
     url = str(tmp_path_factory.mktemp("scores") / "run=small")
-    assert score(local_spark, features_url, network, SETTINGS, url) == 240
+    assert score(local_spark, features_url, network, SETTINGS, url).rows == 240
     return url
 
 
@@ -62,6 +64,7 @@ def test_columns_and_types_are_as_contracted(scored_url):
         ("alert", "bool"),
         ("verdict", "string"),
         ("uncertainty", "float"),
+        ("probability", "float"),
         *chances,
     ]
     reason = found.field("reasons").type.value_type
@@ -108,13 +111,21 @@ def test_uncertainty_is_null_where_the_model_states_none(spark, features_url, lo
     assert sum(table["uncertainty"].null_count for table in tables) == 240
 
 
-def test_an_ensemble_is_asked_once_a_block(example, network, monkeypatch):
-    model, asked = artifacts.load(network), []
-    logits = DenseNetwork.logits
-    monkeypatch.setattr(DenseNetwork, "logits", lambda self, rows: asked.append(len(rows)) or logits(self, rows))
-    frame = pd.DataFrame(example.features, columns=list(example.schema.names))
-    scores_of(frame.assign(**{ENTITY: example.ids, LABEL: example.labels}), model)
-    assert asked == [scoring.ROWS_PER_BLOCK] * len(model.members)
+def test_probabilities_are_calibrated_on_held_out_rows_and_rise_with_the_score(spark, features_url, boosted, tmp_path):
+    settings = ScoreSettings(alerts=200, threshold="recall", target=0.5, population_share=0.1, review="all")
+    done = score(spark, features_url, boosted, settings, str(tmp_path / "scores"))
+    found, known = read(str(tmp_path / "scores")), artifacts.load(boosted).manifest.held_out
+    expected = calibrating.fit(known).of_population(0.1).probability(found["score"]).astype(np.float32)
+    assert (found["probability"] == expected).all()
+    assert (found["probability"].diff().dropna() <= 0).all()
+    assert 0 < found["probability"].min() < found["probability"].max() < 1
+    assert (done.calibration["method"], done.calibration["rows"]) == ("platt", 80)
+    assert done.calibration["population_share_from"] == "settings"
+    listed = found.loc[found["alert"], "score"]
+    assert listed.min() == done.listed["lowest_score"] >= done.listed["line"]
+    assert (found["score"] >= done.listed["line"]).sum() == len(listed) == done.listed["alerts"] < 200
+    assert done.listed["ended_by"] == "line"
+    assert done.listed["expected_recall"] <= 0.75
 
 
 def test_the_network_answers_with_every_class_and_unknown(scored):
@@ -126,19 +137,9 @@ def test_scores_do_not_depend_on_how_the_rows_lie(spark, example, scored, networ
     order = np.random.default_rng(files).permutation(len(example.ids))
     features_url = example.write(tmp_path / "features", files, order.tolist())
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(rows_at_once))
+    spark.conf.set("spark.sql.shuffle.partitions", str(files))
     score(spark, features_url, network, SETTINGS, str(tmp_path / "scores"))
     assert_frame_equal(comparable(read(str(tmp_path / "scores"))), comparable(scored), check_exact=True)
-
-
-def test_a_row_scores_the_same_alone():
-    # Wide enough for BLAS to add up a single row in another order than one of many.
-    names = tuple(f"spend__residual_last_{number}" for number in range(1, 31)) + small_table.NAMES
-    small = small_table.example(schema=replace(small_table.SCHEMA, names=names))
-    model = small_table.network(small)
-    rows = pd.DataFrame(small.features, columns=list(names)).assign(**{ENTITY: small.ids, LABEL: small.labels})
-    alone = pd.concat([scores_of(rows.iloc[[row]], model) for row in range(len(rows))], ignore_index=True)
-    assert_frame_equal(alone, scores_of(rows, model), check_exact=True)
-    assert scores_of(rows.iloc[:0], model).columns.tolist() == alone.columns.tolist()
 
 
 def test_rank_orders_by_score_then_entity(scored):
@@ -147,19 +148,32 @@ def test_rank_orders_by_score_then_entity(scored):
     assert expected["rank"].tolist() == scored["rank"].tolist()
 
 
-@pytest.mark.parametrize("distinct", [1, 4, 500], ids=["all tied", "few values", "nearly all differ"])
-@pytest.mark.parametrize("rows_per_bin", [3, 1000])
-def test_rank_is_the_same_in_bins(spark, monkeypatch, distinct, rows_per_bin):
-    monkeypatch.setattr(scoring, "ROWS_PER_BIN", rows_per_bin)
-    random = np.random.default_rng(0)
-    values = (random.integers(distinct, size=120) / distinct).astype(np.float32)
-    frame = pd.DataFrame({ENTITY: [f"é{row}" if row % 3 else f"Z{row}" for row in range(120)], "score": values})
-    schema = T.StructType([T.StructField(ENTITY, T.StringType()), T.StructField("score", T.FloatType())])
-    found = ranked(spark.createDataFrame(frame, schema).repartition(5), 120).toPandas().sort_values("rank")
-    expected = frame.sort_values(["score", ENTITY], ascending=[False, True])
-    assert found["rank"].tolist() == list(range(1, 121))
-    assert found[ENTITY].tolist() == expected[ENTITY].tolist()
-    assert list(found.columns) == [ENTITY, "score", "rank"]
+@pytest.mark.parametrize("distinct", [1, 500], ids=["all tied", "nearly all differ"])
+def test_rank_is_exact_across_bins_and_ties(spark, example, monkeypatch, tmp_path, distinct):
+    monkeypatch.setattr(ranking, "ROWS_PER_BIN", 50)
+    features_url = tied(example, distinct).write(tmp_path / "features")
+    LogisticRegression().fit(tied(example, distinct).reader()).save(str(tmp_path / "model"))
+    score(spark, features_url, str(tmp_path / "model"), SETTINGS, str(tmp_path / "scores"))
+    found = read(str(tmp_path / "scores"))
+    expected = found.sort_values(["score", ENTITY], ascending=[False, True])
+    assert found["score"].nunique() <= distinct
+    assert found["rank"].tolist() == list(range(1, 241))
+    assert expected["rank"].tolist() == found["rank"].tolist()
+    assert (len(publishing.part_files(str(tmp_path / "scores"))) > 1) == (distinct == 500)
+
+
+def tied(example, distinct):
+    """The table with so many different rows."""
+    return replace(example, features=example.features[np.arange(len(example.ids)) % distinct])
+
+
+def test_files_are_the_ranking_in_order(spark, features_url, network, scored, monkeypatch, tmp_path):
+    monkeypatch.setattr(ranking, "ROWS_PER_BIN", 50)
+    score(spark, features_url, network, SETTINGS, str(tmp_path / "scores"))
+    files = publishing.part_files(str(tmp_path / "scores"))
+    assert len(files) == 5
+    in_order = pd.concat(map(pd.read_parquet, files), ignore_index=True)
+    assert_frame_equal(comparable(in_order), comparable(scored), check_exact=True)
 
 
 def test_alerts_are_the_first_unlabeled_entities(scored, example):
@@ -174,16 +188,18 @@ def test_alerts_fill_the_budget_and_no_more(spark, review, alerts, expected):
     labels = [0, 1, 0, 1, 0, 1, -1, -1, -1, -1]
     rows = [(f"e{row}", label, 1 - row / 20) for row, label in enumerate(labels)]
     frame = spark.createDataFrame(rows, f"{ENTITY} string, {LABEL} int, score double")
-    chosen = choose_alerts(frame, ScoreSettings(alerts=alerts, review=review))
-    assert chosen == [row[0] for row in rows if review == "all" or row[1] == UNLABELED][:alerts]
+    chosen = choose_alerts(frame, ScoreSettings(alerts=alerts, review=review), -math.inf)
+    assert list(chosen) == [row[0] for row in rows if review == "all" or row[1] == UNLABELED][:alerts]
     assert len(chosen) == expected
 
 
-def test_a_tie_at_the_budget_goes_by_entity(spark):
+def test_a_tie_at_the_budget_goes_by_entity_and_a_line_goes_before(spark):
     frame = spark.createDataFrame(
         [("b", -1, 0.5), ("a", -1, 0.5), ("c", -1, 0.9)], f"{ENTITY} string, label int, score double"
     )
-    assert choose_alerts(frame, ScoreSettings(alerts=2)) == ["c", "a"]
+    assert choose_alerts(frame, ScoreSettings(alerts=2), 0.5) == {"c": 0.9, "a": 0.5}
+    assert choose_alerts(frame, ScoreSettings(alerts=2), 0.51) == {"c": 0.9}
+    assert choose_alerts(frame, ScoreSettings(alerts=2), math.inf) == {}
 
 
 def test_no_candidate_gives_no_alert(spark, example, network, tmp_path):
@@ -208,38 +224,6 @@ def test_reasons_are_the_largest_positive_contributions_of_alerts_alone(scored, 
         assert [reason["value"] for reason in reasons] == missing_as_none
 
 
-def largest(values, contributions, count=5):
-    found = scoring._largest(
-        small_table.NAMES, np.array(values, dtype=np.float32), np.array(contributions, dtype=np.float32), count
-    )
-    return [(name, value) for name, value, _ in found]
-
-
-def test_what_is_said_alike_of_two_metrics_is_told_once():
-    assert largest([1, 63, 2, 63, 0], [0.1, 0.4, 0.2, 0.3, -1]) == [
-        ("spend__recency", 63.0),
-        ("visits__level", 2.0),
-        ("spend__level", 1.0),
-    ]
-    assert largest([1, 63, 1, 62, 0], [0.1, 0.4, 0.2, 0.3, -1], 2) == [
-        ("spend__recency", 63.0),
-        ("visits__recency", 62.0),
-    ]
-
-
-def test_a_missing_value_is_null_and_told_once():
-    nan = float("nan")
-    assert largest([1, nan, 1, nan, nan], [0.1, 0.4, -0.2, 0.5, 0.2]) == [
-        ("visits__recency", None),
-        ("visits__residual_last_7", None),
-        ("spend__level", 1.0),
-    ]
-
-
-def test_no_positive_contribution_gives_no_reason():
-    assert largest([1, 2, 3, 4, 5], [0, -1, -2, 0, 0]) == []
-
-
 def test_another_table_is_refused_with_what_differs(spark, example, network, tmp_path):
     names = (*small_table.NAMES[:4], "visits__trend_slope")
     other = replace(example, schema=replace(small_table.SCHEMA, names=names)).write(tmp_path / "features")
@@ -251,6 +235,14 @@ def test_series_of_another_step_are_refused(spark, example, network, tmp_path):
     weekly = replace(example, schema=replace(small_table.SCHEMA, step_seconds=604_800)).write(tmp_path / "features")
     with pytest.raises(SchemaMismatch, match="604,800 seconds, the model was trained on steps of 86,400"):
         score(spark, weekly, network, SETTINGS, str(tmp_path / "scores"))
+
+
+def test_a_table_without_rows_is_refused(spark, example, network, tmp_path):
+    url = example.write(tmp_path / "features", files=1)
+    for part in publishing.part_files(url):
+        parquet.write_table(parquet.read_table(part).slice(0, 0), part)
+    with pytest.raises(ScoringError, match=r"holds no entity to score; re-run jobs/extract_features"):
+        score(spark, url, network, SETTINGS, str(tmp_path / "scores"))
 
 
 def test_lost_rows_are_not_published(spark, features_url, network, monkeypatch, tmp_path):
@@ -277,18 +269,26 @@ def test_classes_that_differ_in_case_alone_are_refused(spark, tmp_path):
         score(spark, small.write(tmp_path / "features"), str(tmp_path / "model"), SETTINGS, str(tmp_path / "scores"))
 
 
-def test_executors_load_no_framework(spark, features_url, network, monkeypatch):
+def test_workers_load_no_framework_and_use_one_thread(spark, features_url, network, monkeypatch):
     # Another environment gets another worker: one that scored a scikit-learn model has what skops imports.
     monkeypatch.setitem(spark.sparkContext.environment, "SCARCE_TEST_WORKER", "fresh")
-    run = partition_scores(network)
+    monkeypatch.setitem(spark.sparkContext.environment, "OMP_NUM_THREADS", "2")
+    run = partition_scores(scored_rows.parts(features_url, small_table.SCHEMA), network)
 
-    def modules(batches):
+    def looked(batches):
         rows = sum(len(scores) for scores in run(batches))
-        yield pd.DataFrame({"rows": [rows], "modules": [" ".join(sys.modules)]})
+        threads = [library["num_threads"] for library in threadpoolctl.threadpool_info()]
+        yield pa.RecordBatch.from_pylist([{"rows": rows, "modules": " ".join(sys.modules), "threads": threads}])
 
-    parts = spark.read.parquet(*publishing.part_files(features_url))
-    found = parts.coalesce(1).mapInPandas(modules, "rows long, modules string").toPandas()
+    found = spark.range(0, 3, 1, 1).mapInArrow(looked, "rows long, modules string, threads array<bigint>").toPandas()
     assert found["rows"].tolist() == [240]
     loaded = set(found["modules"][0].split())
     assert "training.dense_network" in loaded
-    assert not loaded & {"tensorflow", "keras", "torch", "petastorm"}
+    assert not loaded & {"tensorflow", "keras", "torch", "petastorm", "sklearn"}
+    assert set(found["threads"][0]) == {1}
+
+
+def test_one_process_loads_a_model_once(network, monkeypatch):
+    monkeypatch.setattr(scored_rows.artifacts, "load", lambda url: object())
+    assert scored_rows.loaded(f"{network}#once") is scored_rows.loaded(f"{network}#once")
+    scored_rows.loaded.cache_clear()

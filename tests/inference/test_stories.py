@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from feature_extraction import events
-from feature_extraction.components import CONSTANT, FAILED, FITTED, TOO_SHORT
+from feature_extraction.components import CONSTANT, FAILED, FITTED, TOO_SHORT, Calendar
 from feature_extraction.extract import series_of
-from feature_extraction.feature_rows import Extraction, feature_rows
+from feature_extraction.feature_rows import ENGINES, Extraction, feature_rows
 from feature_extraction.schema import ENTITY
 from feature_extraction.settings import EventsSettings, FeaturesSettings, LabelsSettings, WindowSettings
+from inference import turns
 from inference.stories import sentence, tell, unfitted
 
 DAYS = 60
@@ -111,10 +112,28 @@ def test_curves_are_those_that_the_features_say(told, batch):
 
 
 @pytest.mark.spark
+def test_turns_and_outliers_are_those_of_the_fit(told, batch):
+    made = job("unused")
+    for story in told[1:]:
+        row = batch.entities.tolist().index(story.entity_id)
+        amount, begin = story.metrics[0], int(batch.first[row])
+        fit = ENGINES["map"](batch.values["amount"], Calendar.of(made.window), made.features)
+        times = [(START + timedelta(days=day)).isoformat() for day in range(DAYS)]
+        assert amount.breaks == turns.breaks(fit, row, times)
+        assert amount.weekly == fit.weekly[row].tolist()
+        residual = np.abs(np.array(amount.values) - np.array(amount.expected)) / fit.sigma[row]
+        found = turns.outlier(fit, row, batch.values["amount"][row])
+        assert (amount.outlier is None) == (residual.max() <= 3)
+        if found:
+            assert (amount.outlier + begin, amount.outlier_sigmas) == found
+
+
+@pytest.mark.spark
 def test_a_series_too_short_for_a_fit_has_no_curves(told):
     assert len(told[0].metrics[0].values) == 1
     for metric in told[0].metrics:
         assert np.isnan([metric.trend, metric.lower, metric.upper, metric.expected]).all()
+        assert (metric.breaks, metric.weekly, metric.outlier, metric.outlier_sigmas) == ([], [], None, None)
     assert told[0].sentence == "Active in the last day. No trend for amount, mood: too few observations for Prophet."
 
 

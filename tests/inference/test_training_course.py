@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from feature_extraction.schema import FeatureSchema
-from inference import charts, report_words
+from inference.charts import drawing
+from inference.charts.training import training
 from inference.report import Alert, Course, Panel, render
 from inference.training_course import course_of
+from inference.words import record, scores
 from tests.inference.report_example import example
 from training.artifact import Manifest
 
@@ -87,11 +89,11 @@ def test_more_classes_than_kinds_of_lines_are_drawn_apart():
     found = course_of(manifest({"step": [1]} | {f"recall_{name}": [0.5] for name in names}))
     assert [panel.title for panel in found.panels] == [f"Recall by class, {part} of 3" for part in (1, 2, 3)]
     assert [name for panel in found.panels for name in panel.lines] == ["rare", *names[:-1]]
-    assert max(len(panel.lines) for panel in found.panels) == len(charts.LINES)
+    assert max(len(panel.lines) for panel in found.panels) == len(drawing.LINES)
 
 
 def drawn(found, panel):
-    return str(charts.training(found, panel, "k"))
+    return str(training(found, panel, "k"))
 
 
 def test_the_kept_step_has_a_line_and_each_curve_a_dot():
@@ -105,13 +107,13 @@ def test_the_kept_step_has_a_line_and_each_curve_a_dot():
 
 
 def heights(svg, color):
-    (path,) = re.findall(rf'<path d="([^"]*)"[^>]*stroke: {color}; stroke-width: 1.9', svg)
+    (path,) = re.findall(rf'<path d="([^"]*)"[^>]*stroke: {re.escape(color)}; stroke-width: 1.9', svg)
     return [float(pair.split()[1]) for pair in re.findall(r"[ML]([\d.]+ [\d.]+)", path)]
 
 
 def test_a_higher_value_is_drawn_higher_and_a_missing_one_not_at_all():
     panel = Panel("x", "", {"a": [0.2, 0.4, None, 0.1]})
-    first, second, last = heights(drawn(Course([1, 2, 3, 4], 2, [panel]), panel), charts.ACCENT)
+    first, second, last = heights(drawn(Course([1, 2, 3, 4], 2, [panel]), panel), drawing.VARIABLES[drawing.ACCENT])
     assert second < first < last
 
 
@@ -120,8 +122,8 @@ def test_a_long_training_is_thinned_but_keeps_the_kept_step():
     values = np.ones(len(steps))
     values[3210] = 5
     panel = Panel("x", "", {"a": values.tolist()}, is_share=False)
-    found = heights(drawn(Course(steps, 3211, [panel]), panel), charts.ACCENT)
-    assert len(found) <= charts.MAX_SMOOTH_POINTS + 1
+    found = heights(drawn(Course(steps, 3211, [panel]), panel), drawing.VARIABLES[drawing.ACCENT])
+    assert len(found) <= drawing.MAX_SMOOTH_POINTS + 1
     assert min(found) < np.median(found)
 
 
@@ -133,14 +135,14 @@ def test_a_single_look_can_be_drawn(values):
 
 def test_words_for_those_who_do_not_see_it():
     found = course()
-    assert report_words.panel_words(found, found.panels[2]) == (
+    assert record.panel_words(found, found.panels[2]) == (
         "of all rows 25% at step 10, 25% at step 20, kept, 25% at step 30; "
         "of rare rows 12.5% at step 10, 12.5% at step 20, kept, 12.5% at step 30"
     )
-    assert report_words.course(found) == (
+    assert record.course(found) == (
         "30 steps, measured 3 times. The model is made of the networks as they were at step 20."
     )
-    assert report_words.course(Course([1], None, ())) == "1 step, measured once."
+    assert record.course(Course([1], None, ())) == "1 step, measured once."
 
 
 def test_lines_of_another_length_are_refused():
@@ -171,8 +173,8 @@ def test_names_of_classes_are_escaped(small):
 
 def test_disagreement_is_that_of_the_middle_and_of_the_most():
     alerts = [Alert(rank, "x", 0.5, "rare", (), spread) for rank, spread in ((1, 0.01), (2, 0.2), (3, 0.03))]
-    words = report_words.disagreement(alerts)
+    words = scores.disagreement(alerts)
     assert "by 0.030 on the middle entity" in words
     assert "by 0.200 on the one they disagree on most, rank 2" in words
-    assert report_words.disagreement([]) == ""
-    assert report_words.disagreement([Alert(1, "x", 0.5, "rare", (), 0.0)]) == ""
+    assert scores.disagreement([]) == ""
+    assert scores.disagreement([Alert(1, "x", 0.5, "rare", (), 0.0)]) == ""

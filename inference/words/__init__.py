@@ -1,0 +1,1 @@
+"""The report's sentences and small tables, computed from what was measured; none is written beforehand."""
