@@ -10,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from jobs.console import wants_json
+
 logger = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 SECONDS_A_LINE = 30.0
@@ -19,7 +21,7 @@ SECONDS_A_LINE = 30.0
 def watched(context: Any, name: str) -> Iterator[None]:  # noqa: ANN401  (a SparkContext; no Spark import here)
     """Show the progress of the Spark work done inside, under `name`."""
     stop = threading.Event()
-    watch = _draw if sys.stderr.isatty() else _log
+    watch = _draw if sys.stderr.isatty() and not wants_json() else _log
     thread = threading.Thread(target=watch, args=(context.statusTracker(), name, stop), daemon=True)
     thread.start()
     try:

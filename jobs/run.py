@@ -11,21 +11,24 @@ import logging
 
 from feature_extraction.publishing import Run
 from jobs import console, explain, extract_features, score, train
-from jobs.settings import RunSettings, load
+from jobs.settings import RunSettings
 
 logger = logging.getLogger("jobs.run")
 
 
-def run(settings: RunSettings) -> None:
-    """Run every stage of `settings` under one run id."""
+def run(settings: RunSettings) -> bool:
+    """Run every stage of `settings` under one run id; return whether there was anything to do."""
     root, run_id = settings.output.root, settings.run_id
     logger.info("run %s under %s", run_id, root)
     features = Run(root, "features", run_id)
-    extract_features.run(settings)
-    train.run(settings, features)
-    score.run(settings, features, train.model_run(settings, settings.train.trainer))
-    explain.run(settings, Run(root, "scores", run_id))
+    did_work = [
+        extract_features.run(settings),
+        train.run(settings, features),
+        score.run(settings, features),
+        explain.run(settings, Run(root, "scores", run_id)),
+    ]
+    return any(did_work)
 
 
 if __name__ == "__main__":
-    console.main(lambda: run(load(job="jobs.run")))
+    console.run_job(run, "jobs.run")

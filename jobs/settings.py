@@ -10,10 +10,14 @@ import difflib
 import sys
 import tomllib
 from collections.abc import Sequence
-from typing import Any, Literal, get_args, get_origin
+from datetime import datetime
+from types import UnionType
+from typing import Any, get_args, get_origin
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as UnreadableArgument
 
 from feature_extraction import publishing, storage
 from feature_extraction.settings import (
@@ -24,64 +28,18 @@ from feature_extraction.settings import (
     WindowSettings,
 )
 from inference.settings import ScoreSettings
-from training import settings as trainers
-from training.torch.importance.settings import ImportanceVectorSettings
-from training.torch.qast.settings import QASTSettings
+from jobs.train_settings import TrainSettings
 
-TrainerName = Literal[
-    "scarcegan",
-    "scarcegan_no_bad_generator",
-    "scarcegan_no_leeway",
-    "ssgan",
-    "leeway_mlp",
-    "mlp",
-    "aae",
-    "qast",
-    "importance_vector",
-    "logistic_regression",
-    "gradient_boosting",
-]
+# How a run is carried out, which its results do not depend on: not part of its name.
+OUTSIDE_THE_ID: dict[str, Any] = {"output": True, "train": {"workers", "gpus_per_model", "processes", "reader_threads"}}
+# What no value is: pydantic-settings takes some text for "not given", by itself `None`, which may be a class's name.
+NOTHING = "(none)"
+# What may be typed without its section.
+SHORTHANDS = {"--workers": "--train.workers"}
 
 
 class SettingsError(ValueError):
     """The run file or an override does not fit."""
-
-
-class TrainSettings(Section):
-    """Which method learns, and its own settings."""
-
-    trainer: TrainerName = Field("scarcegan", description="The method whose scores are published.")
-    compare: tuple[TrainerName, ...] = Field(
-        ("logistic_regression", "gradient_boosting"),
-        description="Methods trained beside it on the same rows and evaluated in the same way.",
-    )
-    workers: int = Field(2, ge=1, description="Threads that read the feature table.")
-    memory_limit_mb: int = Field(2_048, ge=0, description="A larger feature table is streamed, not held in memory.")
-    scarcegan: trainers.ScarceGANSettings = Field(trainers.ScarceGANSettings(), description="Settings of ScarceGAN.")
-    scarcegan_no_bad_generator: trainers.ScarceGANNoBadGeneratorSettings = Field(
-        trainers.ScarceGANNoBadGeneratorSettings(), description="Settings of ScarceGAN with an adversarial generator."
-    )
-    scarcegan_no_leeway: trainers.ScarceGANNoLeewaySettings = Field(
-        trainers.ScarceGANNoLeewaySettings(), description="Settings of ScarceGAN without leeway."
-    )
-    ssgan: trainers.SSGANSettings = Field(
-        trainers.SSGANSettings(), description="Settings of the vanilla semi-supervised GAN."
-    )
-    leeway_mlp: trainers.LeewayMLPSettings = Field(
-        trainers.LeewayMLPSettings(), description="Settings of ScarceGAN's network and leeway without a GAN."
-    )
-    mlp: trainers.MLPSettings = Field(trainers.MLPSettings(), description="Settings of ScarceGAN's network alone.")
-    aae: trainers.AAESettings = Field(trainers.AAESettings(), description="Settings of the adversarial auto-encoder.")
-    qast: QASTSettings = Field(QASTSettings(), description="Settings of QAST, which makes rows of rare classes.")
-    importance_vector: ImportanceVectorSettings = Field(
-        ImportanceVectorSettings(), description="Settings of the importance vector, which finds rare rows by clusters."
-    )
-    logistic_regression: trainers.LogisticRegressionSettings = Field(
-        trainers.LogisticRegressionSettings(), description="Settings of logistic regression."
-    )
-    gradient_boosting: trainers.GradientBoostingSettings = Field(
-        trainers.GradientBoostingSettings(), description="Settings of gradient boosting."
-    )
 
 
 class OutputSettings(Section):
@@ -96,7 +54,10 @@ class OutputSettings(Section):
 
 
 class RunSettings(BaseSettings):
-    """Scarce: find the few entities that matter in event logs in which almost nothing is labelled."""
+    """Scarce: find the few entities that matter in event logs in which almost nothing is labelled.
+
+    Exit status of every job: 0 done, 1 failed, 2 bad input or settings, 3 nothing to do, as all of it is finished.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", cli_kebab_case=False)
 
@@ -128,28 +89,56 @@ class RunSettings(BaseSettings):
 
     @property
     def run_id(self) -> str:
-        """Name of the run: as given, or the window's end and eight digits over all settings but the output root."""
-        digits = publishing.fingerprint(self.model_dump(mode="json", exclude={"output"}))[:8]
+        """Name of the run: as given, or the window's end and eight digits over the settings that make the results."""
+        digits = publishing.fingerprint(self.model_dump(mode="json", exclude=OUTSIDE_THE_ID))[:8]
         return self.output.run or f"{self.window.end:%Y-%m-%d}-{digits}"
 
 
 def load(arguments: Sequence[str] | None = None, job: str = "jobs.run") -> RunSettings:
     """Read `--config FILE` and the overrides after it; raises `SettingsError` with everything that is wrong."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    overrides, url = _split_config(given)
+    overrides, url = _split_config([_in_full(token) for token in given])
     overrides, metrics = _split_metrics(overrides)
     _check_flags(overrides)
-    file = _merged(_read_toml(url), metrics) if url else {}
-    source: CliSettingsSource[Any] = CliSettingsSource(
-        RunSettings,
-        cli_prog_name=f"python -m {job} --config FILE",
-        cli_parse_args=overrides,
-        cli_avoid_json=True,
-    )
+    file = _merged(read_toml(url), metrics) if url else {}
+    given_values = _merged(file, _parsed(overrides, job))
+    storage.refuse_credentials(given_values)  # before any of them is repeated in a message
     try:
-        return RunSettings(**_merged(file, dict(source())))
+        return RunSettings(**_dated(given_values))
     except ValidationError as error:
-        raise SettingsError(_explain(error, url or "command line")) from error
+        raise SettingsError(explain(error, url or "command line")) from error
+
+
+def _parsed(overrides: list[str], job: str) -> dict[str, Any]:
+    try:
+        source: CliSettingsSource[Any] = CliSettingsSource(
+            RunSettings,
+            cli_prog_name=f"python -m {job} --config FILE",
+            cli_parse_args=overrides,
+            cli_avoid_json=True,
+            cli_exit_on_error=False,
+            cli_parse_none_str=NOTHING,
+        )
+        return dict(source())
+    except UnreadableArgument as error:
+        raise SettingsError(f"command line: {error}") from error
+
+
+def _dated(given: dict[str, Any]) -> dict[str, Any]:
+    """Write the date in place of a window's end of `today`, which not every scheduler can fill in."""
+    window, events = given.get("window"), given.get("events")
+    if not isinstance(window, dict) or not isinstance(events, dict) or window.get("end") != "today":
+        return given
+    try:
+        zone = ZoneInfo(events.get("time_zone", "UTC"))
+    except (KeyError, TypeError, ValueError):
+        return given  # the zone itself is refused
+    return {**given, "window": {**window, "end": datetime.now(zone).date()}}
+
+
+def _in_full(token: str) -> str:
+    name, is_assigned, value = token.partition("=")
+    return SHORTHANDS.get(name, name) + is_assigned + value
 
 
 def _split_config(arguments: list[str]) -> tuple[list[str], str]:
@@ -185,10 +174,12 @@ def _split_metrics(arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
     return rest, found
 
 
-def _read_toml(url: str) -> dict[str, Any]:
+def read_toml(url: str) -> dict[str, Any]:
+    """Read a TOML file; one that is none raises `SettingsError`."""
+    data = storage.read_bytes(url)
     try:
-        return tomllib.loads(storage.read_text(url))
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number or a nesting beyond any use
         raise SettingsError(f"{url}: not readable as TOML: {error}") from error
 
 
@@ -206,6 +197,8 @@ def field_names(model: type[BaseModel] = RunSettings, prefix: str = "") -> list[
     names = []
     for name, field in model.model_fields.items():
         kind: Any = field.annotation
+        if get_origin(kind) is UnionType:  # a section that may be left out
+            kind = next(filter(_is_model, get_args(kind)), kind)
         names.append(prefix + name)
         if get_origin(kind) is dict and _is_model(get_args(kind)[1]):
             names += field_names(get_args(kind)[1], f"{prefix}{name}.*.")
@@ -231,12 +224,13 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
 
 
-def _explain(error: ValidationError, where: str) -> str:
+def explain(error: ValidationError, where: str, model: type[BaseModel] = RunSettings) -> str:
+    """Say everything that is wrong with a file of `model`, a line each, unknown keys with the nearest known one."""
     lines = []
     for problem in error.errors():
         location = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            lines.append(f"unknown key {location!r}{_nearest(location, _siblings(problem['loc']))}")
+            lines.append(f"unknown key {location!r}{_nearest(location, _siblings(problem['loc'], model))}")
         elif problem["type"] == "missing":
             lines.append(f"{location} is needed and not given")
         else:
@@ -244,9 +238,9 @@ def _explain(error: ValidationError, where: str) -> str:
     return f"{where}: " + f"\n{where}: ".join(lines)
 
 
-def _siblings(location: tuple[int | str, ...]) -> list[str]:
+def _siblings(location: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
     """Known keys beside an unknown one, spelled with the same parents."""
     parents = ".".join(str(part) for part in location[:-1])
     pattern = ["*" if i == 2 and location[:2] == ("events", "metrics") else str(p) for i, p in enumerate(location[:-1])]
-    known = [name for name in field_names() if name.split(".")[:-1] == pattern]
+    known = [name for name in field_names(model) if name.split(".")[:-1] == pattern]
     return [".".join(filter(None, [parents, name.split(".")[-1]])) for name in known]

@@ -12,17 +12,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyspark
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from feature_extraction import storage
-from jobs import progress
+from feature_extraction.storage import StorageError
+from jobs import progress, s3a
 
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parent.parent
 CONF_DIR = Path(__file__).with_name("spark_conf")
 JAVA_VERSIONS = (17, 21)
 LOG = Path(tempfile.gettempdir()) / f"scarce-spark-{os.getpid()}.log"
-S3A = "org.apache.hadoop.fs.s3a.S3AFileSystem"
 # ANSI off, as Spark 3.5 has it: a text that is no number is refused by our own rules, not by an exception.
 FIXED = {"spark.sql.ansi.enabled": "false", "spark.sql.execution.arrow.pyspark.enabled": "true"}
 # Rows go to Python and back in fewer and larger portions than by default, which takes a third less time; what was
@@ -38,6 +40,18 @@ LOCAL = {
     # Rows on their way to Python are written unchecked: Arrow's checks of every access cost half as much again.
     "spark.driver.extraJavaOptions": "-Darrow.enable_unsafe_memory_access=true -Darrow.enable_null_check_for_get=false",
 }
+# What a submitted job shows Prometheus in its web page: /metrics/prometheus and /metrics/executors/prometheus.
+WATCHED = {
+    "spark.ui.prometheus.enabled": "true",
+    "spark.metrics.conf.*.sink.prometheusServlet.class": "org.apache.spark.metrics.sink.PrometheusServlet",
+    "spark.metrics.conf.*.sink.prometheusServlet.path": "/metrics/prometheus",
+}
+# How a task's failure to read or write stands in Spark's message: as ours, or as Java's.
+TOLD_BY_PYTHON = re.compile(r"StorageError: (.+)")
+TOLD_BY_JAVA = re.compile(
+    r"(No space left on device|Disk quota exceeded|Read-only file system|Permission denied"
+    r"|(?:AccessDenied|UnknownStore)Exception: .+)"
+)
 
 
 class JavaMissing(ValueError):
@@ -56,16 +70,17 @@ def session(job: str, *urls: str) -> Iterator[SparkSession]:
         job: name shown by Spark.
         urls: what Spark itself will read or write; a bucket among them needs S3A in this Spark.
     """
-    spark = _configured(job, FIXED).getOrCreate() if _is_submitted() else _local(job)
+    spark = _submitted(job, urls) if _is_submitted() else _local(job, urls)
     try:
         _set_portions(spark)
-        for url in urls:
-            check_s3(spark, url)
         with progress.watched(spark.sparkContext, job):
             yield spark
     except ValueError:
         raise  # a sentence to the user says enough
-    except Exception:
+    except Exception as error:
+        said = _storage_failure(str(error))
+        if said:
+            raise StorageError(said) from error
         if LOG.exists():
             logger.error("Spark's own messages are in %s", LOG)
             atexit.unregister(_remove_log)
@@ -74,11 +89,30 @@ def session(job: str, *urls: str) -> Iterator[SparkSession]:
         spark.stop()
 
 
+def _storage_failure(text: str) -> str:
+    """Return what Spark's message says of a place that cannot be read or written, if it speaks of one."""
+    found = TOLD_BY_PYTHON.search(text)
+    if found:
+        return found[1].strip()
+    found = TOLD_BY_JAVA.search(text)
+    if found is None:
+        return ""
+    return (
+        f"Spark cannot read or write: {found[1].strip()}; look at output.root and spark.local.dir, then start it again"
+    )
+
+
 def _is_submitted() -> bool:
     return "SPARK_ENV_LOADED" in os.environ or "PYSPARK_GATEWAY_PORT" in os.environ
 
 
-def _local(job: str) -> SparkSession:
+def _submitted(job: str, urls: tuple[str, ...]) -> SparkSession:
+    asked = SparkConf()
+    watched = {key: value for key, value in WATCHED.items() if not asked.contains(key)}
+    return _configured(job, FIXED | watched | _s3_settings(asked, urls)).getOrCreate()
+
+
+def _local(job: str, urls: tuple[str, ...]) -> SparkSession:
     check_java()
     os.environ.setdefault("SPARK_CONF_DIR", str(CONF_DIR))
     # Workers import this application and must find the interpreter and one thread each.
@@ -87,7 +121,39 @@ def _local(job: str) -> SparkSession:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     with _standard_error_to_log():
-        return _configured(job, FIXED | LOCAL).getOrCreate()
+        asked = SparkConf().setAll(list((FIXED | LOCAL).items()))
+        return _configured(job, FIXED | LOCAL | _s3_settings(asked, urls)).getOrCreate()
+
+
+def _s3_settings(asked: SparkConf, urls: tuple[str, ...]) -> dict[str, str]:
+    """Return what S3 needs here and was not set for this job; a bucket to be read without S3A is an error.
+
+    Args:
+        asked: the settings that a Java process, if none runs yet, is to be started with.
+        urls: what Spark itself reads or writes.
+    """
+    endpoint, region = storage.s3_server(*urls)
+    inside = [url for url in urls if storage.is_s3(url)]
+    if not inside and not endpoint:
+        return {}
+    SparkContext._ensure_initialized(conf=asked)
+    given = SparkConf()
+    platform, version = _platform(given.get("spark.master", "local") or "local"), pyspark.__version__
+    wanted = s3a.environment(platform, endpoint, region)
+    if inside:
+        check_s3(inside[0])
+        wanted |= s3a.settings(platform, version, endpoint, region if endpoint else "")
+    if not _has_class(s3a.COMMIT_PROTOCOL):  # what is written is slower to commit, and checked all the same
+        wanted = {key: value for key, value in wanted.items() if key not in s3a.COMMITTER}
+    return {key: value for key, value in wanted.items() if not given.contains(key)}
+
+
+def _platform(master: str) -> s3a.Platform:
+    if "amzn" in str(SparkContext._jvm.org.apache.spark.package.SPARK_VERSION()):  # type: ignore[union-attr]
+        return "emr"
+    if master.startswith("k8s"):
+        return "kubernetes"
+    return "local" if master.startswith("local") and not master.startswith("local-cluster") else "standalone"
 
 
 def _configured(job: str, settings: dict[str, str]) -> SparkSession.Builder:
@@ -120,18 +186,24 @@ def check_java() -> None:
     )
 
 
-def check_s3(spark: SparkSession, url: str) -> None:
-    """Raise `S3Unsupported` where `url` is a bucket and this Spark has no S3A: its wheel comes without."""
-    if not storage.is_s3(url):
-        return
-    try:
-        spark._jvm.java.lang.Class.forName(S3A)  # type: ignore[union-attr]
-    except Exception as error:  # py4j's own error type differs between Sparks
+def check_s3(url: str) -> None:
+    """Raise `S3Unsupported` where this Spark, whose Java runs, has no S3A: pip's comes without."""
+    if not _has_class(s3a.S3A):
         raise S3Unsupported(
-            f"{url}: Spark itself reads or writes this, and this Spark has no S3A ({S3A}). Submit to a platform that "
-            "has it (EMR, an image with hadoop-aws), or add "
-            "--packages org.apache.hadoop:hadoop-aws of Spark's Hadoop version"
-        ) from error
+            f"{url}: Spark itself reads or writes this, and this Spark has no S3A ({s3a.S3A}). Submit to a platform "
+            "that has it (EMR, an image with hadoop-aws), or add --packages "
+            + ",".join(s3a.packages(pyspark.__version__))
+        )
+
+
+def _has_class(name: str) -> bool:
+    """Whether Java finds a class, among what `--packages` and `--jars` brought too."""
+    java = SparkContext._jvm.java.lang  # type: ignore[union-attr]
+    try:
+        java.Class.forName(name, False, java.Thread.currentThread().getContextClassLoader())
+    except Exception:  # noqa: BLE001  (py4j's own error type differs between Sparks)
+        return False
+    return True
 
 
 @contextmanager

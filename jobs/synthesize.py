@@ -72,7 +72,7 @@ def run(settings: RunSettings, order: Order) -> Run:
     made = Run(order.out or settings.output.root, f"{SYNTHETIC}/{trainer}", f"{model.id}-{source[:8]}")
     if made.is_done(source):
         logger.info("synthesize: %s is finished, by this model; nothing to do", made.url)
-        made.point()
+        made.point_again()
         return made
     logger.info("synthesize: %s rows of %r by %s", f"{order.rows:,}", label, model.url)
     rows = generator.sample(label, order.rows, seed=order.seed)

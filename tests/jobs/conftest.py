@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,7 @@ def bucket(monkeypatch):
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    boto3.client("s3").create_bucket(Bucket="scarce")
-    yield "s3://scarce/daily"
+    name = f"scarce-{uuid.uuid4().hex[:8]}"  # moto keeps what lies in a bucket for as long as the process lives
+    boto3.client("s3").create_bucket(Bucket=name)
+    yield f"s3://{name}/daily"
     server.stop()

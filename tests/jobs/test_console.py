@@ -1,8 +1,12 @@
 """What a person sees when a job fails."""
 
+import json
+import logging
 import os
 import subprocess
 import sys
+import warnings
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -23,10 +27,9 @@ def library_mistake():
 
 @pytest.fixture(autouse=True)
 def quiet_afterwards():
-    import logging
-
     kept = logging.root.handlers[:], logging.root.level
     yield
+    logging.captureWarnings(False)
     logging.root.handlers[:], logging.root.level = kept[0], kept[1]
 
 
@@ -37,14 +40,80 @@ def test_a_users_mistake_ends_with_a_sentence_and_status_2(capsys):
     assert "stopped: feature names occur twice: ['a__b']" in capsys.readouterr().err
 
 
-def test_a_librarys_error_keeps_its_trace():
-    with pytest.raises(ValueError, match="could not be broadcast"):
+def test_a_librarys_error_is_told_in_a_sentence_and_keeps_its_trace(capsys):
+    with pytest.raises(SystemExit) as caught:
         console.main(library_mistake)
+    assert caught.value.code == 1
+    said = capsys.readouterr().err.splitlines()
+    assert "failed: an error that Scarce does not expect, ValueError: operands could not be broadcast" in said[0]
+    assert said[1] == "Traceback (most recent call last):"
+    assert said[-1].startswith("ValueError: operands could not be broadcast")
 
 
-def test_a_job_says_how_long_it_took(capsys):
-    console.main(lambda: None)
+@pytest.mark.parametrize("result", [None, True])
+def test_a_job_says_how_long_it_took(capsys, result):
+    console.main(lambda: result)
     assert "done in 0 s" in capsys.readouterr().err
+
+
+def test_nothing_to_do_is_status_3(capsys):
+    with pytest.raises(SystemExit) as caught:
+        console.main(lambda: False)
+    assert caught.value.code == 3
+    assert "nothing to do" in capsys.readouterr().err
+
+
+def lines(capsys):
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_json_lines_hold_time_level_job_run_and_counts(capsys, monkeypatch):
+    monkeypatch.setenv("SCARCE_LOG", "json")
+    monkeypatch.setattr("sys.argv", ["/somewhere/jobs/score.py"])
+
+    def work():
+        console.tell(run="2026-11-20")
+        logging.getLogger("jobs.score").info("%s entities\nscored", 60, extra={"scored": 60})
+        logging.getLogger("somebody.else").info("noise")
+
+    console.main(work)
+    told, ended = lines(capsys)
+    assert datetime.fromisoformat(told.pop("time")).utcoffset() == timedelta(0)
+    assert told == {
+        "level": "INFO",
+        "logger": "jobs.score",
+        "message": "60 entities\nscored",
+        "job": "score",
+        "run": "2026-11-20",
+        "scored": 60,
+    }
+    assert (ended["exit_status"], ended["seconds"] >= 0, ended["run"]) == (0, True, "2026-11-20")
+
+
+@pytest.mark.parametrize(("work", "status"), [(library_mistake, 1), (wrong_schema, 2), (lambda: False, 3)])
+def test_the_last_json_line_holds_the_exit_status_and_the_trace(capsys, monkeypatch, work, status):
+    monkeypatch.setenv("SCARCE_LOG", "json")
+    with pytest.raises(SystemExit) as caught:
+        console.main(work)
+    (told,) = lines(capsys)
+    assert caught.value.code == told["exit_status"] == status
+    assert ("Traceback" in told.get("exception", "")) == (status == 1)
+
+
+def test_warnings_are_json_lines_too(capsys, monkeypatch):
+    monkeypatch.setenv("SCARCE_LOG", "json")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        console.main(lambda: warnings.warn("mind the gap", stacklevel=1))
+    assert ["mind the gap" in line["message"] for line in lines(capsys)] == [True, False]
+
+
+def test_another_form_of_log_is_refused(capsys, monkeypatch):
+    monkeypatch.setenv("SCARCE_LOG", "xml")
+    with pytest.raises(SystemExit) as caught:
+        console.main(lambda: None)
+    assert caught.value.code == 2
+    assert "SCARCE_LOG is 'xml'; set it to json or text" in capsys.readouterr().err
 
 
 def test_a_missing_input_is_one_line(tmp_path):

@@ -61,8 +61,9 @@ def run_file(tmp_path):
 def published(tmp_path, monkeypatch, model, trainer="generator"):
     """Publish a model's folder that `artifacts.load` opens as `model`."""
     run = Run(str(tmp_path / "out"), f"models/{trainer}", "small")
-    run.start()
-    run.finish(publishing.fingerprint(trainer), {})
+    if run.manifest() is None:
+        run.start()
+        run.finish(publishing.fingerprint(trainer), {})
     monkeypatch.setattr(artifacts, "load", lambda url: {run.url: model}[url])
     return run
 
