@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PINS := constraints.txt
+# Processes that share the tests out, file by file; each may start a Spark of its own, of 3 GB.
+WORKERS ?= 2
 # The other Spark that is promised, that of EMR 7, in an environment of its own.
 SPARK35 := 3.5.9
 VENV35 := .venv-spark35
@@ -17,7 +19,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/python -m jobs.demo $(ARGS)
 
 test: check
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-spark35: $(VENV35)/.dev-$(SPARK35)
 	@$(VENV35)/bin/python -m pytest -m spark $(ARGS)
