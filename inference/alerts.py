@@ -1,10 +1,10 @@
-"""Everything there is to say of each alert: reasons, shares, remarks, neighbours, and what would take it off the list.
+"""Everything there is to say of each alert: reasons, shares, remarks, neighbours, and what would change its score.
 
 Takes the alerts' scores, the model and the feature table; reads the alerts' rows and the labelled ones.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from inference.remarks import Remark, Wording
 from inference.report_alerts import Alert, Change, Counterfactual, EntityStory, Neighbor, Reason, Share
 from inference.settings import ScoreSettings
 from inference.standing import standings
+from inference.translations import translations
 from training.trainer import Artifact, Floats
 
 
@@ -85,8 +86,17 @@ def alerts_of(
         count=settings.neighbors,
     )
     otherwise = _counterfactuals(subjects, model, settings.counterfactual)
+    turned = translations(
+        model,
+        subjects.entities,
+        subjects.features,
+        subjects.contributions,
+        subjects.labeled,
+        most=settings.translation,
+    )
     rows = zip(listed.to_dict("records"), told.reasons, told.remarks, shares, alike, otherwise, strict=True)
-    return [_alert(row, *parts) for row, *parts in rows]
+    alerts = [_alert(row, *parts) for row, *parts in rows]
+    return [replace(alert, translation=own) for alert, own in zip(alerts, turned, strict=True)]
 
 
 def _alert(

@@ -134,6 +134,7 @@ def _run(findings: Findings) -> report.Run:
 def _glossary(alerts: Sequence[report.Alert]) -> dict[str, tuple[str, str]]:
     columns = {reason.feature for alert in alerts for reason in alert.reasons}
     columns |= {change.feature for alert in alerts if alert.counterfactual for change in alert.counterfactual.changes}
+    columns |= {move.feature for alert in alerts if alert.translation for move in alert.translation.moves}
     named = {column.split(FEATURE_SEPARATOR, 1)[1]: defined(column)[1] for column in columns}
     return {name: (feature.unit, feature.definition) for name, feature in sorted(named.items())}
 

@@ -40,6 +40,27 @@ CHANGE = pa.struct(
 COUNTERFACTUAL = pa.struct(
     [("changes", pa.list_(CHANGE)), ("score", pa.float64()), ("line", pa.float64()), ("reached", pa.bool_())]
 )
+MOVE = pa.struct(
+    [
+        ("feature", pa.string()),
+        ("metric", pa.string()),
+        ("before", pa.float64()),
+        ("after", pa.float64()),
+        ("own", pa.float64()),
+        ("spreads", pa.float64()),
+        ("unit", pa.string()),
+        ("definition", pa.string()),
+    ]
+)
+TRANSLATION = pa.struct(
+    [
+        (ENTITY, pa.string()),
+        ("label", pa.string()),
+        ("moves", pa.list_(MOVE)),
+        ("score", pa.float64()),
+        ("translated_score", pa.float64()),
+    ]
+)
 ALERTS = pa.schema(
     [
         (ENTITY, pa.string()),
@@ -52,6 +73,7 @@ ALERTS = pa.schema(
         ("shares", pa.list_(SHARE)),
         ("neighbors", pa.list_(NEIGHBOR)),
         ("counterfactual", COUNTERFACTUAL),
+        ("translation", TRANSLATION),
     ]
 )
 

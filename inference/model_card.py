@@ -137,3 +137,8 @@ def _of_explanations(report: Report, adds_up: bool) -> Iterator[str]:
             "Contributions, and what would bring an entity under the line, tell what the score hangs on: not what "
             "caused it, nor what would change the entity."
         )
+    if any(alert.translation for alert in report.alerts):
+        yield (
+            "What the model would change to make a rare entity of a regular one shows its generator's idea of the rare "
+            "class: the entity that comes of it was made up, and its score was not made by that generator."
+        )

@@ -17,7 +17,13 @@ PAIRS = 2_000  # pairs of labelled entities that tell how far apart a typical pa
 
 
 def nearest(
-    entities: Sequence[str], features: Floats, contributions: Floats, labeled: LabeledRows, *, count: int
+    entities: Sequence[str],
+    features: Floats,
+    contributions: Floats,
+    labeled: LabeledRows,
+    *,
+    count: int,
+    kinds: Sequence[NDArray[np.bool_]] | None = None,
 ) -> list[list[Neighbor]]:
     """Return each entity's `count` nearest labelled rare and `count` nearest labelled regular entities, nearest first.
 
@@ -32,7 +38,8 @@ def nearest(
         features: their raw rows, (rows, features).
         contributions: their contributions, (rows, features).
         labeled: whom to liken them to; an entity is not its own neighbour.
-        count: how many of either kind.
+        count: how many of each kind.
+        kinds: which labelled entities are of each kind, (n,) each; rare ones and regular ones if empty.
     """
     if not count or not len(labeled.entities) or not len(entities):
         return [[] for _ in entities]
@@ -40,8 +47,8 @@ def nearest(
     weights = _weights(contributions, scaler)
     space, own = weights * scaler.transform(labeled.features), weights * scaler.transform(features)
     unit = _typical_distance(space)
-    kinds = [np.flatnonzero(labeled.is_rare), np.flatnonzero(~labeled.is_rare)]
-    found = [_of_kind(entities, own, space, labeled, rows, count) for rows in kinds if len(rows)]
+    asked = [np.flatnonzero(kind) for kind in kinds or (labeled.is_rare, ~labeled.is_rare)]
+    found = [_of_kind(entities, own, space, labeled, rows, count) for rows in asked if len(rows)]
     return [
         sorted(
             (

@@ -24,9 +24,11 @@ from inference.report_alerts import (
     Counterfactual,
     EntityStory,
     MetricStory,
+    Move,
     Neighbor,
     Reason,
     Share,
+    Translation,
 )
 from inference.report_data import (
     Calibration,
@@ -58,12 +60,14 @@ __all__ = [
     "Method",
     "MetricStory",
     "ModelCard",
+    "Move",
     "Neighbor",
     "Panel",
     "Reason",
     "Report",
     "Run",
     "Share",
+    "Translation",
     "render",
 ]
 

@@ -96,6 +96,50 @@ class Counterfactual:
 
 
 @dataclass(frozen=True)
+class Move:
+    """One feature that a model would change to make a rare entity of a regular one.
+
+    Attributes:
+        feature: column of the feature table, `<metric>__<feature>`.
+        metric: name of the metric.
+        before: value of the regular entity; None where missing.
+        after: what the model makes of it; None where it makes it missing.
+        own: value of the alerted entity, to hold beside them; None where missing.
+        spreads: how far it is moved, in standard deviations of the labelled entities with tails drawn in.
+        unit: its unit, as in `feature_extraction.definitions`.
+        definition: what the feature is, one line.
+    """
+
+    feature: str
+    metric: str
+    before: float | None
+    after: float | None
+    own: float | None
+    spreads: float
+    unit: str = ""
+    definition: str = ""
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What a model that makes rare rows would change in the regular entity that an alerted one is most like.
+
+    Attributes:
+        entity_id: id of the regular entity.
+        label: its class.
+        moves: what would change, the farthest first.
+        score: the model's score of the regular entity.
+        translated_score: its score of the translated one.
+    """
+
+    entity_id: str
+    label: str
+    moves: Sequence[Move]
+    score: float
+    translated_score: float
+
+
+@dataclass(frozen=True)
 class Alert:
     """One entity to review.
 
@@ -112,6 +156,7 @@ class Alert:
             such a break has 1% of regular entities".
         neighbors: nearest labelled rare entities and nearest regular ones, nearest first.
         counterfactual: what would bring it under the alert line; None where that was not sought.
+        translation: the nearest regular entity made rare; None where the model does not translate.
     """
 
     rank: int
@@ -125,6 +170,7 @@ class Alert:
     remarks: Sequence[str] = ()
     neighbors: Sequence[Neighbor] = ()
     counterfactual: Counterfactual | None = None
+    translation: Translation | None = None
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,12 @@ class ScoreSettings(Section):
         ge=0,
         description="Facts that may be changed to bring an alert below the line, to tell what it hangs on; 0: none.",
     )
+    translation: int = Field(
+        5,
+        ge=0,
+        description="Features named of what the model would change to make a rare entity of the nearest regular one, "
+        "where it is one that can (mgvae); 0: none.",
+    )
     card: CardSettings = Field(CardSettings(), description="What the model card of the report says of its use.")
 
     @model_validator(mode="after")

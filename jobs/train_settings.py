@@ -8,6 +8,7 @@ from feature_extraction.settings import Section
 from training import settings as trainers
 from training.torch.classifier_settings import TorchMLPSettings
 from training.torch.importance.settings import ImportanceVectorSettings
+from training.torch.mgvae.settings import MGVAESettings
 from training.torch.qast.settings import QASTSettings
 
 TrainerName = Literal[
@@ -19,6 +20,7 @@ TrainerName = Literal[
     "mlp",
     "aae",
     "qast",
+    "mgvae",
     "importance_vector",
     "torch_mlp",
     "logistic_regression",
@@ -77,6 +79,9 @@ class TrainSettings(Section):
     mlp: trainers.MLPSettings = Field(trainers.MLPSettings(), description="Settings of ScarceGAN's network alone.")
     aae: trainers.AAESettings = Field(trainers.AAESettings(), description="Settings of the adversarial auto-encoder.")
     qast: QASTSettings = Field(QASTSettings(), description="Settings of QAST, which makes rows of rare classes.")
+    mgvae: MGVAESettings = Field(
+        MGVAESettings(), description="Settings of MGVAE, which translates rows of the largest class into rare ones."
+    )
     importance_vector: ImportanceVectorSettings = Field(
         ImportanceVectorSettings(), description="Settings of the importance vector, which finds rare rows by clusters."
     )

@@ -52,6 +52,7 @@ ARTIFACTS = {
     ),
     "aae": "training.keras.aae_artifact:AAEArtifact",
     "qast": "training.torch.qast.artifact:QASTArtifact",
+    "mgvae": "training.torch.mgvae.artifact:MGVAEArtifact",
     "importance_vector": "training.torch.importance.artifact:ImportanceVectorArtifact",
     "logistic_regression": "training.baselines:LogisticRegressionArtifact",
     "gradient_boosting": "training.baselines:GradientBoostingArtifact",

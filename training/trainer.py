@@ -151,6 +151,38 @@ class Synthesizes(Protocol):
         ...
 
 
+class Translated(Protocol):
+    """Rows of one class, and what a generator makes of each as a row of another: a pair a row."""
+
+    @property
+    def source(self) -> Floats:
+        """The rows as they are, raw, (n, features)."""
+        ...
+
+    @property
+    def translated(self) -> Floats:
+        """What they become, raw, (n, features)."""
+        ...
+
+
+@runtime_checkable
+class Translates(Protocol):
+    """What an artifact may also be: a generator that turns a row of one class into one of another."""
+
+    def translated_from(self, label: str) -> str | None:
+        """Return the class whose rows can become rows of class `label`; None where none can."""
+        ...
+
+    def translate(self, features: Floats, label: str | int | None = None) -> Translated:
+        """Say what raw rows of that class would be as rows of class `label`, the rare one if empty.
+
+        Raises:
+            SchemaMismatch: rows have another width.
+            ValueError: the generator makes no rows of that class.
+        """
+        ...
+
+
 class Trainer(Protocol):
     """A frozen set of settings that can learn."""
 
@@ -168,6 +200,7 @@ TRAINERS = {
     "mlp": "training.keras.scarcegan:MLP",
     "aae": "training.keras.aae:AAE",
     "qast": "training.torch.qast.trainer:QAST",
+    "mgvae": "training.torch.mgvae.trainer:MGVAE",
     "importance_vector": "training.torch.importance.trainer:ImportanceVector",
     "torch_mlp": "training.torch.classifier:TorchMLP",
     "logistic_regression": "training.baselines:LogisticRegression",

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
-from inference.report_alerts import Alert, Change, Counterfactual, Neighbor, Reason, Share
+from inference.report_alerts import Alert, Change, Counterfactual, Move, Neighbor, Reason, Share, Translation
 from inference.report_data import Report
 from inference.report_numbers import feature_label, number, percent, quantity, score, shorten, signed, tenths
 from inference.words.evaluation import worth
@@ -17,6 +17,7 @@ PARTS = {
     "neighbors": "the nearest labelled entities",
     "counterfactual": "what would take an entity off the list",
 }
+OF_SOME_MODELS = ("translation",)  # which is not missed where the model can give none
 MOST_SHARES = 6  # drawn; the rest is summed
 
 
@@ -34,10 +35,10 @@ def headline(report: Report) -> str:
 
 def given(alerts: Sequence[Alert]) -> frozenset[str]:
     """Return which optional parts some alert has."""
-    return frozenset(name for name in PARTS if any(_has(getattr(alert, name)) for alert in alerts))
+    return frozenset(name for name in (*PARTS, *OF_SOME_MODELS) if any(_has(getattr(alert, name)) for alert in alerts))
 
 
-def _has(part: "float | Counterfactual | Collection[object] | None") -> bool:
+def _has(part: "float | Counterfactual | Translation | Collection[object] | None") -> bool:
     return len(part) > 0 if isinstance(part, Collection) else part is not None
 
 
@@ -142,6 +143,23 @@ def counterfactual(found: Counterfactual) -> str:
     if found.reached:
         return f"With {these} the score would be {score(found.score)}, under {line}:"
     return f"Even with {these} the score stays at {score(found.score)}, not under {line}:"
+
+
+def translation(found: Translation, rare: str) -> str:
+    """Say what becomes of the score of the regular entity that is made rare."""
+    both = f"the {shorten(found.label)} one most like it, to one that is {shorten(rare)}"
+    if not found.moves:
+        return f"{both}, the model would change hardly anything."
+    scores = f"{score(found.score)} to {score(found.translated_score)}"
+    if found.translated_score <= found.score:
+        return f"{both}, the model would change this, but the score does not rise ({scores}), so make little of it:"
+    return f"{both}, the model would change this, and the score would go from {scores}:"
+
+
+def move(found: Move, step_seconds: int) -> str:
+    """Say from where to where a feature is moved, and where the alerted entity's lies."""
+    before, after, own = (quantity(value, found.unit, step_seconds) for value in (found.before, found.after, found.own))
+    return f"{before} to {after}; here {own}"
 
 
 def certainty(alert: Alert, rare: str) -> Iterator[str]:

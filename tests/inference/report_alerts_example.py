@@ -11,9 +11,11 @@ from inference.report import (
     Counterfactual,
     EntityStory,
     MetricStory,
+    Move,
     Neighbor,
     Reason,
     Share,
+    Translation,
 )
 
 METRICS = ("spend", "baskets", "units", "discount_share", "products")
@@ -48,7 +50,7 @@ def alert(random: np.random.Generator, rank: int) -> Alert:
         rank, str(random.integers(1, 2500)), score, verdict, reasons,
         uncertainty=float(score * random.beta(2, 30)), probability=float(0.9 * score**1.3),
         shares=_shares(random), remarks=_remarks(random), neighbors=_neighbors(random),
-        counterfactual=_counterfactual(random, score, reasons),
+        counterfactual=_counterfactual(random, score, reasons), translation=_translation(reasons),
     )  # fmt: skip
 
 
@@ -105,6 +107,11 @@ def _counterfactual(random: np.random.Generator, score: float, reasons: tuple[Re
     chosen = reasons[: 1 + int(random.integers(0, 3))]
     changes = tuple(Change(r.feature, r.metric, r.value, r.typical or 0.0, r.unit, r.definition) for r in chosen)
     return Counterfactual(changes, min(score, LINE - 0.004) if reached else max(score * 0.9, LINE), LINE, reached)
+
+
+def _translation(reasons: tuple[Reason, ...]) -> Translation:
+    moves = [Move(r.feature, r.metric, r.typical, r.value, r.value, 2.5, r.unit, r.definition) for r in reasons[:3]]
+    return Translation("841", "regular", moves, 0.021, 0.874)
 
 
 def story(random: np.random.Generator, entity_id: str, days: int) -> EntityStory:

@@ -72,7 +72,7 @@ def example(alerts: int = 200, stories: int = 8, *, days: int = 273, seed: int =
 def bare(report: Report) -> Report:
     """Return a report without any part that a run may lack."""
     plain = {"uncertainty": None, "probability": None, "shares": (), "remarks": (), "neighbors": ()}
-    alerts = [dataclasses.replace(entity, **plain, counterfactual=None) for entity in report.alerts]
+    alerts = [dataclasses.replace(entity, **plain, counterfactual=None, translation=None) for entity in report.alerts]
     parts = ("evaluation", "course", "calibration", "drift", "unknown", "card")
     run = dataclasses.replace(report.run, settings={}, versions={}, best_step=None, validation_average_precision=None)
     absent = dict.fromkeys(parts)

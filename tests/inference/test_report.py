@@ -20,11 +20,13 @@ from inference.report import (
     Method,
     MetricStory,
     ModelCard,
+    Move,
     Neighbor,
     Panel,
     Reason,
     Report,
     Share,
+    Translation,
     render,
 )
 from inference.words import series
@@ -173,13 +175,25 @@ def test_what_is_absent_is_said_where_one_would_look_for_it(small):
 
 def test_a_part_that_one_alert_lacks_is_said_in_its_row(small):
     lacking = dataclasses.replace(small.alerts[1], shares=(), neighbors=(), counterfactual=None, probability=None)
+    lacking = dataclasses.replace(lacking, translation=None)
     text = render(changed(small, alerts=[small.alerts[0], lacking, small.alerts[2]]))
     row = Page(text.split('<tr id="rank-2"')[1].split('<tr id="rank-3"')[0]).text
     assert "Weight in the score not given" in row
     assert "and how far none given" in row
     assert "off the list not sought" in row
+    assert "From regular to lapsed none given" in row
     assert "Calibrated probability" not in row
     assert "not given" not in Page(text.split('<tr id="rank-1"')[1].split('<tr id="rank-2"')[0]).text
+
+
+def test_a_translation_stands_in_the_evidence(small):
+    moves = [Move("spend__recency", "spend", 4.0, 63.0, 58.0, 2.5, "steps")]
+    own = dataclasses.replace(small.alerts[0], translation=Translation("841", "regular", moves, 0.021, 0.874))
+    text = Page(render(changed(small, alerts=[own]))).text
+    assert "From 841 , the regular one most like it, to one that is lapsed, the model would change this" in text
+    assert "spend · recency 4 days to 63 days; here 58 days" in text
+    without = [dataclasses.replace(alert, translation=None) for alert in small.alerts]
+    assert "From regular" not in Page(render(changed(small, alerts=without))).text  # most models make no rows
 
 
 def test_undefined_measures_say_why(small):
@@ -195,11 +209,13 @@ def test_undefined_measures_say_why(small):
 
 def hostile_report(small: Report) -> Report:
     reason = Reason(f"{HOSTILE}__{HOSTILE}", 1.0, 1.0, HOSTILE, HOSTILE, HOSTILE, 2.0)
+    move = Move(f"{HOSTILE}__{HOSTILE}", HOSTILE, None, 2.0, 1.0, 1.0, HOSTILE, HOSTILE)
     change = Change(f"{HOSTILE}__{HOSTILE}", HOSTILE, None, 1.0, HOSTILE, HOSTILE)
     alert = dataclasses.replace(
         small.alerts[0], entity_id=HOSTILE, verdict=HOSTILE, reasons=[reason] * 5, remarks=[HOSTILE] * 4,
         shares=[Share(HOSTILE, HOSTILE, 1.0)] * 9, neighbors=[Neighbor(HOSTILE, HOSTILE, 1.0)],
         counterfactual=Counterfactual([change], 0.1, 0.2, True),
+        translation=Translation(HOSTILE, HOSTILE, [move], 0.1, 0.2),
     )  # fmt: skip
     story = dataclasses.replace(small.stories[0], entity_id=HOSTILE, sentence=HOSTILE)
     breaks = [Break("2017-01-09", 0.0, 1.0)]

@@ -20,9 +20,11 @@ from inference.report import (
     Evaluation,
     Method,
     MetricStory,
+    Move,
     Neighbor,
     Reason,
     Share,
+    Translation,
 )
 from inference.words import alerts, evaluation, scores, series
 from tests.inference.report_example import bare, example
@@ -105,6 +107,19 @@ def test_a_counterfactual_says_whether_it_is_reached():
     assert alerts.change(Change("a__b", "a", 0.5, 0.25, "share"), DAY) == "25% instead of 50%"
 
 
+def test_a_translation_says_what_becomes_of_the_score():
+    move = Move("spend__recency", "spend", 4.0, 63.0, 58.0, 2.5, "steps")
+    rises = Translation("841", "regular", [move], 0.021, 0.874)
+    whole = "the regular one most like it, to one that is lapsed, the model would change this, and the score would go "
+    assert alerts.translation(rises, "lapsed") == f"{whole}from 0.021 to 0.874:"
+    falls = dataclasses.replace(rises, translated_score=0.02)
+    assert "does not rise (0.021 to 0.020), so make little of it" in alerts.translation(falls, "lapsed")
+    none = dataclasses.replace(rises, moves=[])
+    assert alerts.translation(none, "lapsed").endswith("the model would change hardly anything.")
+    assert alerts.move(move, DAY) == "4 days to 63 days; here 58 days"
+    assert alerts.move(dataclasses.replace(move, own=None, after=None), DAY) == "4 days to missing; here missing"
+
+
 def test_ranks_that_are_missing_are_explained():
     listed = [Alert(rank, "x", 0.5, "rare", ()) for rank in (1, 2, 5)]
     assert "the 2 between that are not listed have a label already" in alerts.passed_over(listed)
@@ -112,7 +127,7 @@ def test_ranks_that_are_missing_are_explained():
 
 
 def test_parts_are_given_where_one_alert_has_them(small):
-    assert alerts.given(small.alerts) == frozenset(alerts.PARTS)
+    assert alerts.given(small.alerts) == {*alerts.PARTS, "translation"}
     assert alerts.not_given(alerts.given(small.alerts)) == ""
     mixed = [*bare(small).alerts, dataclasses.replace(bare(small).alerts[0], probability=0.0)]
     assert alerts.given(mixed) == {"probability"}

@@ -29,6 +29,7 @@ QUICK = {
     "aae": {"steps": 2, "evaluate_every": 1},
     "importance_vector": {"epochs": 1, "warm_start": 1, "classifier_epochs": 1},
     "qast": {"epochs": 1, "checkpoint_every": 1, "boosting_trees": 3, "rounds": 2},
+    "mgvae": {"pretrain_steps": 2, "finetune_steps": 1, "fisher_rows": 1, "classifier_steps": 2},
     "logistic_regression": {},
     "gradient_boosting": {"trees": 3, "bins": 16},
     "ensemble": {},
@@ -239,10 +240,10 @@ def test_a_network_that_claims_another_shape_is_refused(shape):
     assert opened(attacks.forged(files | {"second_stage.json": json.dumps(facts).encode()})) is None
 
 
-@pytest.mark.parametrize("kind", ["mlp", "aae", "importance_vector", "qast blstm"])
+@pytest.mark.parametrize("kind", ["mlp", "aae", "importance_vector", "mgvae", "qast blstm"])
 def test_weights_that_are_no_numbers_are_refused(kind):
     files, _ = trained(kind)
-    name = "second_stage.safetensors" if kind == "qast blstm" else "weights.safetensors"
+    name = "second_stage.safetensors" if kind in ("mgvae", "qast blstm") else "weights.safetensors"
     arrays = {key: np.full_like(array, math.nan) for key, array in safetensors.numpy.load(files[name]).items()}
     assert opened(attacks.forged(files | {name: safetensors.numpy.save(arrays)})) is None
 

@@ -1,0 +1,88 @@
+"""The dense classifier of the augmented table, and how many steps a class is fine-tuned for."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from tests.training.mgvae import mgvae_tables as tables
+from training.torch.mgvae import classifier, course, generator, mlp
+
+FEATURES, LABELS = tables.features_and_labels(0, (200, 30, 10))
+
+
+def fitted(**named):
+    settings = tables.tiny(**named.pop("changes", {}))
+    return classifier.fit(FEATURES, LABELS, classes=3, settings=settings, seed=0, **named)
+
+
+def test_weights_let_each_class_count_the_same():
+    weights = classifier.class_weights(LABELS, 4)
+    counts = np.append(np.bincount(LABELS), 0)
+    np.testing.assert_allclose(weights[:3] * counts[:3], 80, rtol=1e-5)
+    assert weights[3] == 0
+
+
+def test_the_classes_are_told_apart():
+    found = fitted(changes={"classifier_steps": 300})
+    again, truth = tables.features_and_labels(7, (50, 50, 50))
+    assert (found.predict_proba(again).argmax(axis=1) == truth).mean() > 0.8
+
+
+def test_another_loss_may_be_given():
+    plain = fitted(loss=functional.cross_entropy)
+    ambiguous = np.full((1, 4), np.nan, np.float32)
+    assert plain.predict_proba(ambiguous)[0, 0] > fitted().predict_proba(ambiguous)[0, 0]
+
+
+def test_the_network_is_exported_as_it_is():
+    torch.manual_seed(0)
+    network = classifier.dense((5, 4, 3))
+    rows = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(rows)).numpy()
+    np.testing.assert_allclose(classifier.exported(network).logits(rows), expected, atol=1e-5)
+
+
+def test_files_give_the_classifier_back():
+    found = fitted()
+    again = mlp.from_files(found.files())
+    np.testing.assert_array_equal(again.predict_proba(FEATURES), found.predict_proba(FEATURES))
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        ({"finetune_steps": 400}, {1: 168, 2: 84}),
+        ({"finetune_steps": 100}, {1: 100, 2: 84}),
+        ({"finetune_steps": 100, "steps_per_row": 0}, {1: 100, 2: 100}),
+        ({"finetune_steps": 0}, {1: 0, 2: 0}),
+    ],
+)
+def test_few_rows_get_few_steps(changes, steps):
+    settings = tables.tiny(pretrain_steps=5, **changes)
+    trained = generator.train(tables.task(), settings=settings, seed=0, place=course.Place("x"))
+    assert {code: looks[-1].step if looks else 0 for code, looks in trained.finetuned.items()} == steps
+
+
+def test_held_out_rows_may_choose_the_steps(monkeypatch):
+    asked = []
+
+    def best_steps(vae, lesson, held_out, settings):
+        asked.append((len(lesson.rows_NW), len(held_out), lesson.steps))
+        return 10
+
+    monkeypatch.setattr(course, "best_steps", best_steps)
+    settings = tables.tiny(pretrain_steps=5, held_out=0.2, finetune_steps=400)
+    trained = generator.train(tables.task(), settings=settings, seed=0, place=course.Place("x"))
+    assert asked == [(11, 3, 168), (6, 1, 84)]
+    assert [looks[-1].step for looks in trained.finetuned.values()] == [10, 10]
+
+
+def test_without_pre_training_the_variance_is_the_rare_classs_own():
+    settings = tables.tiny(pretrain_steps=0, finetune_steps=60, steps_per_row=0)
+    trained = generator.train(tables.task(), settings=settings, seed=0, place=course.Place("x"))
+    variances = [network.variance_V.numpy() for network in trained.generator.networks.values()]
+    assert trained.looks == []
+    assert not np.allclose(variances[0], variances[1])
+    assert (variances[0] < 1).any()
