@@ -16,7 +16,7 @@ from jobs.settings import RunSettings
 
 logger = logging.getLogger("jobs.score")
 # Settings that the scores do not depend on.
-FOR_THE_REPORT = {"stories", "neighbors", "counterfactual", "card"}
+FOR_THE_REPORT = {"stories", "neighbors", "counterfactual", "translation", "card"}
 
 
 def run(settings: RunSettings, features: Run | None = None, model: Run | None = None) -> bool:
