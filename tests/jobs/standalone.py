@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyspark
 
+from tests.conftest import SHORT_LIVED
 from tests.jobs import sessions
 
 HOME = Path(pyspark.__file__).parent
@@ -51,6 +52,7 @@ def environment(**more):
     """What a submitting shell has: nothing of this checkout, Spark's home, and loopback alone."""
     plain = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "JAVA_HOME") if name in os.environ}
     own = {"SPARK_HOME": str(HOME), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "256m"}
+    own |= {"SPARK_SUBMIT_OPTS": SHORT_LIVED, "SPARK_DAEMON_JAVA_OPTS": SHORT_LIVED}
     return plain | own | {"PYSPARK_PYTHON": sys.executable, "OMP_NUM_THREADS": "1"} | more
 
 

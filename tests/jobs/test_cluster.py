@@ -16,6 +16,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from feature_extraction import publishing
+from tests.conftest import SHORT_LIVED
 from tests.jobs import sessions, small_log, standalone
 from tests.jobs.conftest import ROOT
 from tests.jobs.shipping import packed_environment, zipped
@@ -25,6 +26,7 @@ CHEAP = ("--train.trainer=logistic_regression", "--train.compare=[]", "--score.s
 SMALL = (
     "spark.sql.shuffle.partitions=4",
     "spark.executor.memory=1g",
+    f"spark.executor.extraJavaOptions={SHORT_LIVED}",
     "spark.driver.memory=1g",
     "spark.ui.port=0",
     "spark.cores.max=2",

@@ -19,6 +19,7 @@ from jobs import data_parallel, fan_out
 from jobs.data_parallel import TogetherRefused
 from jobs.fan_out import AMOUNT, SCRIPT, GpusMissing
 from jobs.train_settings import TrainSettings
+from tests.conftest import SHORT_LIVED
 from tests.jobs import training_table
 from tests.jobs.conftest import ROOT, run_job
 from training.artifact import load
@@ -69,6 +70,7 @@ def submit(folder, run_file, *overrides, gpus_per_task=0):
     )
     found = {AMOUNT: 2, SCRIPT: script}
     found |= {"spark.worker.resource.gpu.amount": 2, "spark.worker.resource.gpu.discoveryScript": script}
+    found["spark.executor.extraJavaOptions"] = SHORT_LIVED
     found |= {"spark.task.resource.gpu.amount": gpus_per_task} if gpus_per_task else {}
     return subprocess.Popen(
         [
