@@ -175,7 +175,11 @@ def _write(scored: DataFrame, histogram: Histogram, publication: Publication, ur
             yield pa.RecordBatch.from_pydict({BIN: pa.array([number], pa.int32())})
 
     found = sorted(row[BIN] for row in ranked.mapInArrow(run, f"{BIN} int").collect())
-    assert found == list(range(len(highest)))
+    if found != list(range(len(highest))):
+        raise ScoringError(
+            f"{url} is not published: {len(highest)} stretches of the ranking were to be written once each, and "
+            f"Spark says it wrote {found}; run the job again"
+        )
 
 
 def bin_of(highest: Sequence[int], first: int = 0) -> Column:
