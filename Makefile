@@ -6,6 +6,8 @@ PINS := constraints.txt
 # Processes that share the tests out, file by file; each may start a Spark of its own, of 3 GB. Files go in their order:
 # those with few and long tests, which would come last, leave one process waiting.
 WORKERS ?= 2
+# How often each job is killed and started again; CI asks for more.
+KILLS ?= 7
 # The other Spark that is promised, that of EMR 7, in an environment of its own.
 SPARK35 := 3.5.9
 VENV35 := .venv-spark35
@@ -20,7 +22,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/python -m jobs.demo $(ARGS)
 
 test: check
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --kills $(KILLS) $(ARGS)
 
 test-spark35: $(VENV35)/.dev-$(SPARK35)
 	@$(VENV35)/bin/python -m pytest -m spark $(ARGS)

@@ -1,4 +1,4 @@
-"""What every test runs under: Spark's virtual machines, dozens of them, live for seconds."""
+"""What every test runs under: Spark's virtual machines live for seconds, and how long to look for what kills break."""
 
 import os
 
@@ -6,3 +6,9 @@ import os
 SHORT_LIVED = "-XX:TieredStopAtLevel=1"
 
 os.environ.setdefault("SPARK_SUBMIT_OPTS", SHORT_LIVED)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--kills", type=int, default=7, metavar="N", help="how often tests/jobs/test_kills.py kills each job"
+    )

@@ -27,9 +27,8 @@ STAGES = {
     "score": ("scores",),
     "explain": ("reports",),
 }
-# Kills spread over the whole job, and kills when something has just appeared in the stage's folder: the last steps of
-# publishing take too little time to be met by chance.
-RANDOM_KILLS = 14
+# Kills when something has just appeared in the stage's folder: the last steps of publishing take too little time to be
+# met by chance. The other kills are spread over the whole job.
 APPEARS = ("run=small", "run=small/*", "run=small/*.json", "run=small/.run.json.*", "run=small/run.json", ".latest.*")
 DONE, NOTHING_TO_DO = 0, 3
 CLOCK = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
@@ -149,20 +148,21 @@ def wait(process, moment, folder):
             time.sleep(0.0005)
 
 
-def moments(job, seconds):
-    """Return when to kill, in random order: one moment in each fourteenth of the job's duration, and the aimed ones."""
+def moments(job, seconds, kills):
+    """Return when to kill, in random order: a third aimed, and one moment in each equal part of the job's duration."""
     draw = random.Random(job)
-    at = [seconds * (part + draw.random()) / RANDOM_KILLS for part in range(RANDOM_KILLS)]
-    found = [*at, *APPEARS]
+    aimed = draw.sample(APPEARS, min(kills // 3, len(APPEARS)))
+    parts = kills - len(aimed)
+    found = [*(seconds * (part + draw.random()) / parts for part in range(parts)), *aimed]
     draw.shuffle(found)
     return found
 
 
-def kill_again_and_again(job, reference, folder):
+def kill_again_and_again(job, reference, kills, folder):
     """Start the job, kill it, and start it again, until all moments are used; return what came of each attempt."""
     root, log, attempts = folder / "out", folder / "log", []
     before(job, reference, root)
-    for moment in moments(job, reference.seconds[job]):
+    for moment in moments(job, reference.seconds[job], kills):
         process = start(job, reference.run_file, root, log)
         wait(process, moment, root / STAGES[job][-1])
         status = process.poll()
@@ -181,17 +181,22 @@ def kill_again_and_again(job, reference, folder):
 
 
 @pytest.fixture(scope="module")
-def killed(reference, tmp_path_factory):
+def kills(pytestconfig):
+    return pytestconfig.getoption("kills")
+
+
+@pytest.fixture(scope="module")
+def killed(reference, kills, tmp_path_factory):
     """What came of the attempts of each job; two jobs at a time, as each of them waits a lot."""
     folders = {job: tmp_path_factory.mktemp(job) for job in STAGES}
     with ThreadPoolExecutor(2) as pool:
-        found = {job: pool.submit(kill_again_and_again, job, reference, folders[job]) for job in STAGES}
+        found = {job: pool.submit(kill_again_and_again, job, reference, kills, folders[job]) for job in STAGES}
         yield found
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("job", STAGES)
-def test_killed_twenty_times_it_ends_as_if_it_never_was(killed, job):
+def test_killed_again_and_again_it_ends_as_if_it_never_was(killed, kills, job):
     attempts = killed[job].result()
-    assert len(attempts) == RANDOM_KILLS + len(APPEARS) + 1
+    assert len(attempts) == kills + 1
     assert sum(attempt.status is None for attempt in attempts) >= len(attempts) // 2, attempts
