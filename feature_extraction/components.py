@@ -27,16 +27,30 @@ SMALLEST_SIGMA = 1e-6
 
 @dataclass(frozen=True)
 class Calendar:
-    """The steps of the window: `start` is the first one, `step` their distance, `num_steps` their number."""
+    """The steps of the window.
+
+    Attributes:
+        start: start of the first one.
+        step: their distance.
+        num_steps: their number.
+        is_own: whether each entity's series is moved to end with its last event.
+    """
 
     start: datetime
     step: timedelta
     num_steps: int
+    is_own: bool = False
 
     @classmethod
     def of(cls, window: WindowSettings) -> "Calendar":
         """Return the calendar of a window."""
-        return cls(window.start, window.step, window.num_steps)
+        return cls(window.start, window.step, window.num_steps, window.align == "last_event")
+
+    @property
+    def steps_a_week(self) -> int:
+        """Steps by which a series can be moved without a change of its weekdays; 1 where a step is no day."""
+        days = self.step / timedelta(days=1)
+        return round(7 / days) if days in (1.0, 7.0) else 1
 
     @property
     def times(self) -> pd.DatetimeIndex:

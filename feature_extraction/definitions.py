@@ -117,6 +117,27 @@ FITTED = (
     Feature("below_share", "share", "share of the recent steps below the interval", RESIDUAL, fitted=True),
 )
 
+# By `features.active_values`: for series that are short, or measured now and then, as most are outside of shops.
+ACTIVE_VALUES = (
+    Feature("total", "metric", "sum of y", LEVEL),
+    Feature("active_mean", "metric", "mean of y over the active steps", LEVEL),
+    Feature("active_sd", "metric", "standard deviation of y over the active steps", LEVEL),
+    Feature("active_lowest", "metric", "smallest y of the active steps", LEVEL),
+    Feature("active_highest", "metric", "largest y of the active steps", LEVEL),
+    Feature("first_value", "metric", "y in the first active step", LEVEL),
+    Feature("last_value", "metric", "y in the last active step", LEVEL),
+    Feature("last_value_in_sd", "sd", "last_value less active_mean, in standard deviations of the active steps", LEVEL),
+    Feature("total_recent_share", "share", "share of the sum of y that the recent steps hold", LEVEL),
+    Feature("recent_mean", "metric", "mean of y over the recent active steps", LEVEL),
+    Feature("recent_lowest", "metric", "smallest y of the recent active steps", LEVEL),
+    Feature("recent_highest", "metric", "largest y of the recent active steps", LEVEL),
+    Feature("slope", "metric per step", "slope of the straight line through the active steps", TREND),
+    Feature("jump_last", "metric", "y in the last active step less y in the one before", LEVEL),
+    Feature("jump_mean", "metric", "mean |change of y| from an active step to the next", LEVEL),
+    Feature("jump_highest", "metric", "largest rise of y from an active step to the next", LEVEL),
+    Feature("jump_lowest", "metric", "largest fall of y from an active step to the next, negative", LEVEL),
+)
+
 
 def residual_features(count: int) -> tuple[Feature, ...]:
     """Return the features that hold the last `count` residuals, latest first."""
@@ -126,9 +147,9 @@ def residual_features(count: int) -> tuple[Feature, ...]:
     )
 
 
-def metric_features(last_residuals: int) -> tuple[Feature, ...]:
+def metric_features(last_residuals: int, *, active_values: bool = False) -> tuple[Feature, ...]:
     """Return all features of one metric in column order."""
-    return DESCRIPTIVE + FITTED + residual_features(last_residuals)
+    return DESCRIPTIVE + FITTED + residual_features(last_residuals) + (ACTIVE_VALUES if active_values else ())
 
 
 def column(metric: str, feature: str) -> str:
@@ -136,12 +157,14 @@ def column(metric: str, feature: str) -> str:
     return f"{metric}{FEATURE_SEPARATOR}{feature}"
 
 
-def columns(metrics: tuple[str, ...], last_residuals: int) -> tuple[str, ...]:
+def columns(metrics: tuple[str, ...], last_residuals: int, *, active_values: bool = False) -> tuple[str, ...]:
     """Name every feature column, metric by metric."""
-    return tuple(column(metric, feature.name) for metric in metrics for feature in metric_features(last_residuals))
+    features = metric_features(last_residuals, active_values=active_values)
+    return tuple(column(metric, feature.name) for metric in metrics for feature in features)
 
 
-def markdown_table(last_residuals: int = 1) -> str:
-    """Return the table as Markdown, for the docs."""
-    rows = [f"| `{f.name}` | {f.unit} | {f.definition} |" for f in metric_features(last_residuals)]
+def markdown_table(last_residuals: int = 1, *, active_values: bool = False) -> str:
+    """Return the table as Markdown, for the docs; with `active_values` that of what these add, alone."""
+    features = ACTIVE_VALUES if active_values else metric_features(last_residuals)
+    rows = [f"| `{f.name}` | {f.unit} | {f.definition} |" for f in features]
     return "\n".join(["| feature | unit | definition |", "|---|---|---|", *rows])

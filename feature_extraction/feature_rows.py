@@ -46,7 +46,8 @@ class Extraction:
     @property
     def names(self) -> tuple[str, ...]:
         """Feature columns in table order."""
-        return definitions.columns(self.metrics, self.features.last_residuals)
+        chosen = self.features
+        return definitions.columns(self.metrics, chosen.last_residuals, active_values=chosen.active_values)
 
     def fingerprint(self, events: Sequence[File]) -> str:
         """Identity of the work: the settings, the input files, `events` among them, and the code."""

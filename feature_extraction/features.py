@@ -9,6 +9,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_extraction.active_values import active_value_columns, ratio
 from feature_extraction.components import CONSTANT, REGULAR, Components, Doubles
 from feature_extraction.definitions import metric_features
 from feature_extraction.periods import dominant_periods
@@ -42,7 +43,10 @@ def feature_columns(
         | _weekly(components)
         | _residuals(values, components, recent, settings)
     )
-    names = [feature.name for feature in metric_features(settings.last_residuals)]
+    if settings.active_values:
+        found |= active_value_columns(values, recent)
+    features = metric_features(settings.last_residuals, active_values=settings.active_values)
+    names = [feature.name for feature in features]
     return {name: found[name].astype(np.float32) for name in names}
 
 
@@ -50,7 +54,7 @@ def _mean(values: Doubles) -> Doubles:
     """Mean over the steps that are there; NaN, without a warning, where none is."""
     there = np.isfinite(values)
     total = np.where(there, values, 0.0).sum(axis=1)
-    return _ratio(total, there.sum(axis=1))
+    return ratio(total, there.sum(axis=1))
 
 
 def _deviation(values: Doubles, mean: Doubles) -> Doubles:
@@ -58,13 +62,6 @@ def _deviation(values: Doubles, mean: Doubles) -> Doubles:
     highest = np.fmax.reduce(values, axis=1, initial=-np.inf)
     constant = highest == np.fmin.reduce(values, axis=1, initial=np.inf)
     return np.where(constant, 0.0, np.sqrt(_mean(np.square(values - mean[:, None]))))
-
-
-def _ratio(above: NDArray[np.generic], below: NDArray[np.generic]) -> Doubles:
-    """Divide; NaN where the divisor is 0."""
-    result = np.full(len(above), np.nan)
-    np.divide(above, below, out=result, where=np.asarray(below != 0))
-    return result
 
 
 def _levels(values: Doubles, recent: int, level: Doubles, scale: Doubles) -> dict[str, Doubles]:
@@ -75,7 +72,7 @@ def _levels(values: Doubles, recent: int, level: Doubles, scale: Doubles) -> dic
         "scale": scale,
         "peak": np.where(peak < 0, np.nan, peak),
         "level_recent": late,
-        "level_change": _ratio(late - early, scale),
+        "level_change": ratio(late - early, scale),
     }
 
 
@@ -91,12 +88,12 @@ def _activity(values: Doubles, first: NDArray[np.int64], recent: int) -> dict[st
         "history": history,
         "recency": recency,
         "active_steps": count,
-        "active_share": _ratio(count, history),
-        "active_share_recent": _ratio(active[:, -recent:].sum(axis=1), np.minimum(history, recent)),
+        "active_share": ratio(count, history),
+        "active_share_recent": ratio(active[:, -recent:].sum(axis=1), np.minimum(history, recent)),
         "gap_mean": mean,
         "gap_max": largest,
-        "recency_in_gaps": _ratio(recency, mean),
-        "burstiness": _ratio(deviation - mean, deviation + mean),
+        "recency_in_gaps": ratio(recency, mean),
+        "burstiness": ratio(deviation - mean, deviation + mean),
     }
 
 
@@ -110,8 +107,8 @@ def _gaps(active: NDArray[np.bool_]) -> tuple[Doubles, Doubles, Doubles]:
     same = rows[1:] == rows[:-1]
     owner, gap = rows[1:][same], np.diff(steps)[same].astype(np.float64)
     number = np.bincount(owner, minlength=num_series)
-    mean = _ratio(np.bincount(owner, gap, num_series), number)
-    variance = _ratio(np.bincount(owner, (gap - mean[owner]) ** 2, num_series), number)
+    mean = ratio(np.bincount(owner, gap, num_series), number)
+    variance = ratio(np.bincount(owner, (gap - mean[owner]) ** 2, num_series), number)
     largest = np.full(num_series, np.nan)
     begins = np.flatnonzero(np.diff(owner, prepend=-1))
     largest[owner[begins]] = np.maximum.reduceat(gap, begins) if len(gap) else np.nan
@@ -156,11 +153,11 @@ def _slope_per_rate(components: Components, step: Doubles) -> Doubles:
     The rate of a linear trend is its slope in scaled units; a logistic trend g of rate r has the slope
     r g (1 - g / cap) per scaled time.
     """
-    linear = _ratio(components.y_scale, components.span)
+    linear = ratio(components.y_scale, components.span)
     place = np.where(np.isfinite(step), step, 0.0).round().astype(int)
     trend = components.trend[np.arange(len(linear)), place]
     logistic = np.isfinite(components.cap)
-    return np.where(logistic, _ratio(trend * (1.0 - trend / components.cap), components.span), linear)
+    return np.where(logistic, ratio(trend * (1.0 - trend / components.cap), components.span), linear)
 
 
 def _visible_gaps(place: Doubles) -> Doubles:
@@ -184,7 +181,7 @@ def _trend(scale: Doubles, components: Components, recent: int) -> dict[str, Dou
         "trend_slope": rate * now,
         "trend_slope_change": np.where(np.isfinite(components.k), change, np.nan),
         "trend_last": trend[:, -1],
-        "trend_change": _ratio(trend[:, -1] - trend[:, -1 - back], scale),
+        "trend_change": ratio(trend[:, -1] - trend[:, -1 - back], scale),
     }
 
 
@@ -209,6 +206,6 @@ def _residuals(values: Doubles, components: Components, recent: int, settings: F
     return last | {
         "residual_sigma": np.where(fitted, sigma, np.where(components.status == CONSTANT, 0.0, np.nan)),
         "residual_recent_mean": _mean(late),
-        "outside_share": _ratio((np.abs(late) > bound).sum(axis=1), seen),
-        "below_share": _ratio((late < -bound).sum(axis=1), seen),
+        "outside_share": ratio((np.abs(late) > bound).sum(axis=1), seen),
+        "below_share": ratio((late < -bound).sum(axis=1), seen),
     }

@@ -88,19 +88,21 @@ class SeriesBatch:
         first: (B,) step of each entity's first event.
         num_events: (B,) accepted events of each entity.
         values: metric name to (B, T); NaN before `first` and where a measurement is missing.
+        moved: (B,) steps by which each series lies later than its events did, so that all end together.
     """
 
     entities: NDArray[np.object_]
     first: NDArray[np.int64]
     num_events: NDArray[np.int64]
     values: dict[str, Doubles]
+    moved: NDArray[np.int64]
 
     @classmethod
     def empty(cls, calendar: Calendar, metrics: Iterable[str]) -> "SeriesBatch":
         """Return a batch without entities."""
         none = np.empty(0, dtype=np.int64)
         values = {metric: np.empty((0, calendar.num_steps)) for metric in metrics}
-        return cls(np.empty(0, dtype=object), none, none, values)
+        return cls(np.empty(0, dtype=object), none, none, values, none)
 
 
 def series_batches(
@@ -128,6 +130,7 @@ class _Block:
 
     def __init__(self, calendar: Calendar, settings: EventsSettings, most: int) -> None:
         self.most = max(most, FEWEST_ENTITIES)
+        self.calendar = calendar
         self.states = StepStates(settings, (self.most, calendar.num_steps))
         self.bits = step_bits(calendar.num_steps)
         self.entities: list[str] = []
@@ -154,12 +157,15 @@ class _Block:
         done = np.setdiff1d(np.arange(len(self.entities)), list(kept.values()))
         events = self.states.events[done]
         first = (events > 0).argmax(axis=1)
+        values, later = self.states.series(done), np.zeros_like(first)
+        if self.calendar.is_own:
+            later = _room_after(events, self.calendar)
+            first, values = first + later, {name: _moved(series, later) for name, series in values.items()}
         before = np.arange(events.shape[1]) < first[:, None]
-        values = self.states.series(done)
         for series in values.values():
             series[before] = np.nan
         ids = np.array(self.entities, dtype=object)
-        taken = SeriesBatch(ids[done], first, events.sum(axis=1), values)
+        taken = SeriesBatch(ids[done], first, events.sum(axis=1), values, later)
         self.states.keep(np.array(list(kept.values()), dtype=np.int64))
         self.entities = list(kept)
         self.open = {entity: row for row, entity in enumerate(kept)}
@@ -200,3 +206,15 @@ class _Block:
 def _changes(ids: pa.Array) -> NDArray[np.bool_]:
     """Tell for each id but the first whether it differs from the one before."""
     return np.asarray(pc.not_equal(ids.slice(1), ids.slice(0, len(ids) - 1)).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _room_after(events: NDArray[np.int64], calendar: Calendar) -> NDArray[np.int64]:
+    """Steps (B,) by which each series can move towards the window's end and keep its events and its weekdays."""
+    after = (events[:, ::-1] > 0).argmax(axis=1)
+    return np.asarray(after - after % calendar.steps_a_week)
+
+
+def _moved(series: Doubles, later: NDArray[np.int64]) -> Doubles:
+    """Move each series (B, T) some steps later; what lay at its end, after its last event, comes to lie before it."""
+    steps = np.arange(series.shape[1])
+    return np.take_along_axis(series, (steps - later[:, None]) % len(steps), axis=1)

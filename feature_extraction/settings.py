@@ -136,8 +136,9 @@ class WindowSettings(Section):
         exclude=True,  # told by start from then on
         description="Length in days of a window that moves with its end; in place of start.",
     )
-    end: datetime = Field(
-        description="End, exclusive; a date means its midnight, and today the last midnight in events.time_zone."
+    end: datetime = Field(description="End, exclusive; a date is its midnight, today the last in events.time_zone.")
+    align: Literal["calendar", "last_event"] = Field(
+        "calendar", description="What a series ends with: the window, or the entity's last event (in days: its week)."
     )
     step_days: Days = Field(1.0, description="Length of one step of the series, in days; a whole number of seconds.")
 
@@ -226,6 +227,7 @@ class FeaturesSettings(Section):
     min_active_steps: int = Field(5, ge=2, description="Steps with an observed, non-zero value it also needs.")
     recent_steps: int = Field(28, ge=2, description="Length of 'the last steps' in features that speak of them.")
     last_residuals: int = Field(5, ge=1, le=30, description="How many of the last residuals become features.")
+    active_values: bool = Field(False, description="Whether plain numbers of active steps join: first, last, highest.")
     changepoints: int = Field(25, ge=0, description="Potential changepoints of the trend (Prophet's n_changepoints).")
     changepoint_range: float = Field(0.8, gt=0, le=1, description="Leading share of the series that may hold them.")
     changepoint_prior_scale: float = Field(0.05, gt=0, description="Flexibility of the trend (Prophet's).")

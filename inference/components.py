@@ -10,7 +10,7 @@ from inference.report_alerts import Share
 from training.trainer import Floats
 
 MOST_RESIDUALS = 30  # as many as `features.last_residuals` may be
-DEFINITIONS = {feature.name: feature for feature in definitions.metric_features(MOST_RESIDUALS)}
+DEFINITIONS = {feature.name: feature for feature in definitions.metric_features(MOST_RESIDUALS, active_values=True)}
 
 
 def defined(column: str) -> tuple[str, definitions.Feature]:

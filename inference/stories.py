@@ -51,7 +51,8 @@ def _story(entity: str, row: int, batch: SeriesBatch, fits: dict[str, Components
 
 
 def _metric_story(metric: str, row: int, batch: SeriesBatch, fit: Components, job: Extraction) -> MetricStory:
-    times = [time.isoformat() for time in Calendar.of(job.window).times]
+    moved = int(batch.moved[row]) * job.window.step
+    times = [time.isoformat() for time in Calendar.of(job.window).times - moved]
     begin, values = int(batch.first[row]), batch.values[metric][row]
     noise = NormalDist().inv_cdf(0.5 + job.features.interval_width / 2) * fit.sigma[row]
     expected = fit.yhat[row]

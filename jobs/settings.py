@@ -87,6 +87,15 @@ class RunSettings(BaseSettings):
             self.features.of_metric(name)
         return self
 
+    @model_validator(mode="after")
+    def _holidays_have_dates(self) -> "RunSettings":
+        if self.window.align == "last_event" and self.features.country_holidays:
+            raise ValueError(
+                "features.country_holidays are dates, and window.align = 'last_event' moves series to other dates; "
+                "remove one of the two"
+            )
+        return self
+
     @property
     def run_id(self) -> str:
         """Name of the run: as given, or the window's end and eight digits over the settings that make the results."""

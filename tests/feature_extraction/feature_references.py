@@ -51,6 +51,35 @@ def activity(y, first, recent):
     }
 
 
+def active_values(y, recent):
+    steps = [i for i, x in enumerate(y) if not math.isnan(x) and x != 0]
+    there = [y[i] for i in steps]
+    late = [y[i] for i in steps if i >= len(y) - recent]
+    jumps = [b - a for a, b in zip(there, there[1:], strict=False)]
+    first, last = (there[0], there[-1]) if there else (NAN, NAN)
+    away = [i - mean(steps) for i in steps]
+    rise = math.fsum(a * (x - mean(there)) for a, x in zip(away, there, strict=True))
+    return {
+        "total": math.fsum(there) if there else NAN,
+        "active_mean": mean(there),
+        "active_sd": deviation(there),
+        "active_lowest": min(there, default=NAN),
+        "active_highest": max(there, default=NAN),
+        "first_value": first,
+        "last_value": last,
+        "last_value_in_sd": ratio(last - mean(there), deviation(there)),
+        "total_recent_share": ratio(math.fsum(late), math.fsum(there)) if there else NAN,
+        "recent_mean": mean(late),
+        "recent_lowest": min(late, default=NAN),
+        "recent_highest": max(late, default=NAN),
+        "slope": ratio(rise, math.fsum(a * a for a in away)),
+        "jump_last": jumps[-1] if jumps else NAN,
+        "jump_mean": mean([abs(jump) for jump in jumps]),
+        "jump_highest": max(jumps, default=NAN),
+        "jump_lowest": min(jumps, default=NAN),
+    }
+
+
 def periods(y):
     start = next((i for i, x in enumerate(y) if not math.isnan(x)), len(y))
     y = y[start:]

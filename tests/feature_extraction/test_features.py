@@ -91,7 +91,7 @@ def compared(request):
     values, first = random_series(generator)
     components = random_components(generator, values, first)
     settings = FeaturesSettings(last_residuals=3, recent_steps=request.param, interval_width=0.682689492137086)
-    found = feature_columns(values, first, components, settings)
+    found = feature_columns(values, first, components, settings.model_copy(update={"active_values": True}))
     recent = min(request.param, STEPS)
     expected = []
     for row in range(SERIES):
@@ -104,11 +104,13 @@ def compared(request):
             | reference.changepoints(fit, STEPS)
             | reference.trends(y, fit, recent)
             | reference.residuals(y, fit, recent, 1.0, 3)
+            | reference.active_values(y, recent)
         )
     return found, {name: np.array([row[name] for row in expected]) for name in expected[0]}, request.param
 
 
-NAMES = [feature.name for feature in definitions.metric_features(3)]
+NAMES = [feature.name for feature in definitions.metric_features(3, active_values=True)]
+ORDINARY = [feature.name for feature in definitions.metric_features(3)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,9 +152,18 @@ def test_what_needs_a_fit_says_so():
 
 def test_names_are_unique_and_the_table_of_the_docs_holds_them_all():
     assert len(set(NAMES)) == len(NAMES)
-    lines = definitions.markdown_table(3).splitlines()
-    assert [line.split("`")[1] for line in lines[2:]] == NAMES
-    assert definitions.columns(("a", "b"), 3) == tuple(f"{metric}__{name}" for metric in "ab" for name in NAMES)
+    tables = definitions.markdown_table(3), definitions.markdown_table(active_values=True)
+    ordinary, more = ([line.split("`")[1] for line in table.splitlines()[2:]] for table in tables)
+    assert (ordinary, ordinary + more) == (ORDINARY, NAMES)
+    assert definitions.columns(("a", "b"), 3) == tuple(f"{metric}__{name}" for metric in "ab" for name in ORDINARY)
+    with_more = definitions.columns(("a", "b"), 3, active_values=True)
+    assert with_more == tuple(f"{metric}__{name}" for metric in "ab" for name in NAMES)
+
+
+def test_plain_numbers_of_active_steps_join_only_where_they_are_asked_for():
+    values, first = random_series(np.random.default_rng(2))
+    components = random_components(np.random.default_rng(2), values, first)
+    assert list(feature_columns(values, first, components, FeaturesSettings(last_residuals=3))) == ORDINARY
 
 
 def test_without_changepoints_their_features_are_missing_or_none():

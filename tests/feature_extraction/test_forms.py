@@ -90,7 +90,7 @@ def series(spark, job):
     found = series_of(validated, job)
     order = np.argsort(found.entities)
     values = {name: panel[order] for name, panel in found.values.items()}
-    return SeriesBatch(found.entities[order], found.first[order], found.num_events[order], values)
+    return SeriesBatch(found.entities[order], found.first[order], found.num_events[order], values, found.moved[order])
 
 
 AGGREGATES = {

@@ -1,10 +1,14 @@
-"""One local Spark for the tests here, shared with whoever runs one already, and a small table with its models."""
+"""One local Spark for the tests here, shared with whoever runs one already, a small table with its models, Chromium."""
+
+import shutil
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from jobs.spark import session
 from tests.inference import small_table
+from tests.inference.chromium import FLAGS, SCREENSHOTS
 from training.baselines import GradientBoosting, LogisticRegression
 
 
@@ -51,6 +55,28 @@ def logistic(example, tmp_path_factory):
 @pytest.fixture(scope="session")
 def boosted(example, tmp_path_factory):
     return saved(GradientBoosting(trees=10).fit(example.reader()), tmp_path_factory.mktemp("boosted"))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    return SCREENSHOTS
 
 
 def saved(model, folder):
