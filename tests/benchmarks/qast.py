@@ -13,7 +13,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ import numpy as np
 from jobs import console
 from tests.benchmarks.qast_results import arms, compare, ledger, page, tables
 from tests.benchmarks.qast_results.arms import Job
+from tests.benchmarks.qast_results.ledger import LEDGER
+from tests.benchmarks.results.command import some_of
 
 logger = logging.getLogger("tests.benchmarks.qast")
 
@@ -36,17 +38,17 @@ def run(
     started = time.monotonic()
     wanted = ledger.plan(given.tables, given.seeds, given.arms, given.learners, given.epochs)
     whole = ledger.plan(list(tables.TABLES), compare.SEEDS, arms.ARMS, arms.LEARNERS)
-    todo = ledger.missing(wanted, ledger.read(given.out), code=arms.code_digest() if given.anew else "")
+    todo = ledger.missing(wanted, LEDGER.read(given.out), code=arms.code_digest() if given.anew else "")
     logger.info("%d measurements, %d of them to do", len(wanted), len(todo))
 
     def write_page() -> None:
-        page.write(given.out, ledger.read(given.out), whole)
+        page.write(given.out, LEDGER.read(given.out), whole)
 
     try:
         ledger.work_off(todo, given.out, processes=given.jobs, measure=measure, after_block=write_page)
     finally:
         write_page()
-    return figures(ledger.read(given.out)) | {"seconds": round(time.monotonic() - started)}
+    return figures(LEDGER.read(given.out)) | {"seconds": round(time.monotonic() - started)}
 
 
 def figures(rows: Any) -> dict[str, Any]:
@@ -61,25 +63,15 @@ def figures(rows: Any) -> dict[str, Any]:
 def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--tables", type=_some_of(tables.TABLES), default=list(tables.TABLES), help="names, by commas; all by default")
-    add("--arms", type=_some_of(arms.ARMS), default=list(arms.ARMS), help=f"some of {','.join(arms.ARMS)}")
-    add("--learners", type=_some_of(arms.LEARNERS), default=list(arms.LEARNERS), help=",".join(arms.LEARNERS))
+    add("--tables", type=some_of(tables.TABLES), default=list(tables.TABLES), help="names, by commas; all by default")
+    add("--arms", type=some_of(arms.ARMS), default=list(arms.ARMS), help=f"some of {','.join(arms.ARMS)}")
+    add("--learners", type=some_of(arms.LEARNERS), default=list(arms.LEARNERS), help=",".join(arms.LEARNERS))
     add("--seeds", type=int, default=compare.SEEDS, help="seeds of the supplied split, and resplits, counted from 0")
     add("--epochs", type=int, help="adversarial epochs of both QAST arms, instead of each table's budget")
     add("--jobs", type=int, default=1, help="processes")
     add("--out", default="docs/results", help="folder of qast.md and qast.csv")
     add("--anew", action="store_true", help="measure again what other code measured")
     return parser.parse_args(arguments)
-
-
-def _some_of(known: Iterable[str]) -> Callable[[str], list[str]]:
-    def read(text: str) -> list[str]:
-        asked = text.split(",")
-        if strange := sorted(set(asked) - set(known)):
-            raise argparse.ArgumentTypeError(f"unknown: {', '.join(strange)}; known: {', '.join(known)}")
-        return [name for name in known if name in asked]
-
-    return read
 
 
 def main() -> None:

@@ -21,8 +21,10 @@ from torch.nn import functional
 from tests.benchmarks.mgvae_results import images
 from tests.benchmarks.mgvae_results.conditional_vae import ConditionalVAE
 from tests.benchmarks.mgvae_results.images import Split
-from training.torch.mgvae import classifier, generator
-from training.torch.mgvae.generator import Task
+from tests.benchmarks.results import mnist
+from training.torch.augmentation import dense
+from training.torch.augmentation.task import Task
+from training.torch.mgvae import generator
 from training.torch.mgvae.settings import MGVAESettings
 from training.torch.qast.course import Place, seeded
 from training.torch.qast.seeds import oversample
@@ -76,7 +78,7 @@ def settings_of(job: Job) -> MGVAESettings:
     """Return the settings of generator and classifier of a job."""
     plan = PLANS[job.plan]
     given: dict[str, Any] = {
-        "image": images.SHAPE,
+        "image": mnist.SHAPE,
         "latent_dim": 40,
         "exemplars": plan.exemplars,
         "pretrain_steps": plan.pretrain_steps,
@@ -114,7 +116,7 @@ def _chance(job: Job, split: Split, settings: MGVAESettings) -> NDArray[np.float
     if job.arm == "ldam":
         return _ldam(split, settings, job.seed)
     rows, labels = _table(job, split, settings)
-    found = classifier.fit(
+    found = dense.fit(
         rows, labels, classes=2, settings=settings, seed=job.seed, loss=_loss(job.arm, np.bincount(split.labels))
     )
     parts = [found.predict_proba(split.test_rows[at : at + 2000])[:, 1] for at in range(0, len(split.test_rows), 2000)]
@@ -177,7 +179,7 @@ def _ldam(split: Split, settings: MGVAESettings, seed: int) -> NDArray[np.float6
     margins_K = margins / margins.max() * MARGIN
     with seeded(seed, device=CPU):
         units = settings.classifier_units
-        body = classifier.dense((split.rows.shape[1], *units))
+        body = dense.dense((split.rows.shape[1], *units))
         network = nn.Sequential(body, nn.LeakyReLU(0.1), _Cosine(units[-1], 2))
     optimizer = torch.optim.Adam(network.parameters(), settings.classifier_rate, fused=True)
     random = np.random.default_rng([seed, 2])

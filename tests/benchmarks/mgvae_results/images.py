@@ -3,19 +3,15 @@
 Takes the IDX files in ../shared; gives rows of 784 pixels from 0 to 255 and labels 0 (majority) and 1 (rare).
 """
 
-import gzip
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-FOLDER = Path(__file__).resolve().parents[4] / "shared/data/images"
-SETS = {"mnist": "mnist", "fashion": "fashion_mnist"}
+from tests.benchmarks.results import mnist
+
 ROWS_PER_CLASS = {100: 60, 600: 10}  # of each rare class by the ratio of imbalance
-SHAPE = (1, 28, 28)
-HEADERS = {"images": 16, "labels": 8}
 
 
 class Split(NamedTuple):
@@ -30,22 +26,14 @@ class Split(NamedTuple):
 @cache
 def split(name: str, ratio: int, majority: int = 0) -> Split:
     """Return a split; `majority` takes that many majority rows alone, 0 all of them. The rare rows are the first."""
-    images, digits = _read(name, "train")
+    images, digits = mnist.read(name, "train")
     rare = [np.flatnonzero(digits == digit)[: ROWS_PER_CLASS[ratio]] for digit in range(5, 10)]
     common = np.flatnonzero(digits < 5)[: majority or None]
     chosen = np.concatenate([common, *rare])
-    test_images, test_digits = _read(name, "t10k")
+    test_images, test_digits = mnist.read(name, "t10k")
     return Split(
         images[chosen].astype(np.float32),
         (digits[chosen] > 4).astype(np.int64),
         test_images.astype(np.float32),
         (test_digits > 4).astype(np.int64),
     )
-
-
-def _read(name: str, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    found = []
-    for kind, dimensions in (("images", 3), ("labels", 1)):
-        packed = (FOLDER / SETS[name] / f"{part}-{kind}-idx{dimensions}-ubyte.gz").read_bytes()
-        found.append(np.frombuffer(gzip.decompress(packed), np.uint8, offset=HEADERS[kind]))
-    return found[0].reshape(len(found[1]), -1), found[1]

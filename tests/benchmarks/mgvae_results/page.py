@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from tests.benchmarks.mgvae_results.arms import ARMS, MEASURES, PLANS, Job
+from tests.benchmarks.results.markdown import spread, table
 
 INTRODUCTION = """# MGVAE on MNIST and Fashion-MNIST
 
@@ -70,14 +71,10 @@ def _schedule(plan: str) -> str:
 
 def _table(rows: pd.DataFrame) -> str:
     published = PUBLISHED[(rows["data"].iloc[0], int(rows["ratio"].iloc[0]))]
-    lines = [HEADER, ("---",) * len(HEADER)]
+    lines = []
     for arm in ARMS:
         own = rows[rows["arm"] == arm]
         if len(own):
-            b_acc, acsa, gm, precision = (_spread(100 * own[name]) for name in MEASURES)
+            b_acc, acsa, gm, precision = (spread(100 * own[name], 1) for name in MEASURES)
             lines.append((arm, str(len(own)), b_acc, f"{published.get(arm, '–')}", acsa, gm, precision))
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _spread(values: "pd.Series[float]") -> str:
-    return f"{values.mean():.1f}" + (f" ± {values.std():.1f}" if len(values) > 1 else "")
+    return table(HEADER, lines)

@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from feature_extraction import storage
-from tests.benchmarks.qast_results import arms, compare, ledger, tables
+from tests.benchmarks.qast_results import arms, compare, tables
 from tests.benchmarks.qast_results.arms import ARMS, BLSTM, MEASURES, PLAIN, QAST_ARMS, REPAIRED, SMOTE, Job
 from tests.benchmarks.qast_results.compare import SHOWN, Difference
+from tests.benchmarks.qast_results.ledger import LEDGER
+from tests.benchmarks.results.markdown import spread, table
 
 PAGE = "qast.md"
 INTRODUCTION = """# QAST on its authors' tables
@@ -55,22 +57,8 @@ def write(folder: str, rows: pd.DataFrame, jobs: Sequence[Job]) -> None:
     storage.write_bytes(storage.join(folder, PAGE), f"{text}\n".encode())
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def spread(values: pd.Series) -> str:
-    """Return `mean ± standard deviation`, a dash where there is none."""
-    values = values.dropna()
-    if not len(values):
-        return "–"
-    return f"{values.mean():.3f}" + (f" ± {values.std():.3f}" if len(values) > 1 else "")
-
-
 def _missing(rows: pd.DataFrame, jobs: Sequence[Job]) -> str:
-    keys = {tuple(row) for row in rows[ledger.KEYS].itertuples(index=False, name=None)}
+    keys = {tuple(row) for row in rows[list(LEDGER.keys)].itertuples(index=False, name=None)}
     lacking = [job for job in jobs if job[:5] not in keys]
     done = len(jobs) - len(lacking)
     head = f"## What is still missing\n\n{done:,} of {len(jobs):,} measurements of the plan are done."
@@ -153,7 +141,7 @@ def _means(rows: pd.DataFrame) -> str:
             own = rows[(rows["table"] == name) & (rows["arm"] == arm)]
             if len(own):
                 lines.append([name, f"`{arm}`", str(len(own)), *(spread(own[measure]) for measure in MEASURES)])
-    return markdown(["table", "arm", "runs", *SHOWN.values()], lines)
+    return table(["table", "arm", "runs", *SHOWN.values()], lines)
 
 
 def _wide(rows: pd.DataFrame, measure: str) -> str:
@@ -161,7 +149,7 @@ def _wide(rows: pd.DataFrame, measure: str) -> str:
     for name in _names(rows):
         own = rows[rows["table"] == name]
         lines.append([name, *(spread(own[own["arm"] == arm][measure]) for arm in ARMS)])
-    return markdown(["table", *(f"`{arm}`" for arm in ARMS)], lines)
+    return table(["table", *(f"`{arm}`" for arm in ARMS)], lines)
 
 
 def _differences(rows: pd.DataFrame) -> str:
@@ -176,7 +164,7 @@ def _differences(rows: pd.DataFrame) -> str:
             ]
             if set(cells) != {"–"}:
                 lines.append([name, f"`{arm}`", *cells])
-    return markdown(["table", "arm", *_compared(MEASURES[:3])], lines) if lines else "None yet."
+    return table(["table", "arm", *_compared(MEASURES[:3])], lines) if lines else "None yet."
 
 
 def _mean_differences(rows: pd.DataFrame, mean: Callable[[pd.Series], Difference]) -> str:
@@ -188,7 +176,7 @@ def _mean_differences(rows: pd.DataFrame, mean: Callable[[pd.Series], Difference
             for measure in MEASURES[:3]
         ]
         lines.append([f"`{arm}`", *cells])
-    return markdown(["arm", *_compared(MEASURES[:3])], lines)
+    return table(["arm", *_compared(MEASURES[:3])], lines)
 
 
 def _compared(measures: Sequence[str]) -> list[str]:
@@ -237,7 +225,7 @@ def _qast_section(rows: pd.DataFrame) -> str:
             "Means over runs. `shortfall`: rows that the generator could not make up to the quota; `sources`: where "
             "the rows of how many small classes came from, and in how many runs; seconds of one core, with inner "
             "validation and the learner.",
-            markdown(
+            table(
                 ["table", "learner", "arm", "runs", "epochs", "synthetic rows", "shortfall", "sources", "seconds"],
                 lines,
             ),

@@ -9,6 +9,7 @@ import pytest
 from tests.benchmarks import mgvae as benchmark
 from tests.benchmarks.mgvae_results import arms, images
 from tests.benchmarks.mgvae_results.arms import Job
+from tests.benchmarks.results import mnist
 
 ARGUMENTS = ["--quick", "--data", "mnist", "--ratios", "600", "--arms", "erm,mgvae"]
 
@@ -29,7 +30,7 @@ def test_what_the_ledger_holds_is_not_measured_again(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         benchmark.run(given, counted)
-    assert len(benchmark.read(str(tmp_path))) == 2
+    assert len(benchmark.LEDGER.read(str(tmp_path))) == 2
     found = benchmark.run(given, counted)
     assert len(calls) == 5
     assert (found["mnist_600_erm"], found["mnist_600_mgvae"]) == (50.5, 60.5)
@@ -42,7 +43,7 @@ def test_other_settings_are_measured_anew(tmp_path, monkeypatch):
     benchmark.run(given, measured)
     monkeypatch.setitem(arms.ABLATIONS, "mgvae", {"latent_dim": 3})
     jobs = [Job("mnist", 600, 0, arm, "quick") for arm in ("erm", "mgvae")]
-    assert benchmark.missing(jobs, benchmark.read(str(tmp_path))) == jobs[1:]
+    assert benchmark.LEDGER.missing(jobs, benchmark.LEDGER.read(str(tmp_path)), arms.fingerprint) == jobs[1:]
 
 
 def test_the_page_holds_the_published_figures_beside_ours(tmp_path):
@@ -63,7 +64,7 @@ def test_a_split_has_the_first_rows_of_each_rare_class(tmp_path, monkeypatch):
     for part in ("train", "t10k"):
         (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(bytes(8) + digits.tobytes()))
         (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(16) + pixels.tobytes()))
-    monkeypatch.setattr(images, "FOLDER", tmp_path)
+    monkeypatch.setattr(mnist, "FOLDER", tmp_path)
     images.split.cache_clear()
     found = images.split("mnist", 600)
     assert np.bincount(found.labels).tolist() == [400, 50]

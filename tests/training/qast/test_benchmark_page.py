@@ -10,7 +10,9 @@ import pytest
 from tests.benchmarks import qast
 from tests.benchmarks.qast_results import arms, compare, ledger, page, tables
 from tests.benchmarks.qast_results.arms import Job
+from tests.benchmarks.qast_results.ledger import LEDGER
 from tests.benchmarks.qast_results.tables import Table
+from tests.benchmarks.results import markdown
 from tests.training.qast import qast_tables
 from tests.training.qast.test_quota import PUBLISHED
 
@@ -63,11 +65,11 @@ def test_finished_measurements_are_not_done_again(small, tmp_path):
 
 def test_changed_settings_are_measured_again_and_replace_the_old_rows(small, tmp_path):
     run(tmp_path, StandIn())
-    before, changed = ledger.read(str(tmp_path)), StandIn()
+    before, changed = LEDGER.read(str(tmp_path)), StandIn()
     run(tmp_path, changed, "--epochs", "3")
     assert {job.arm for job in changed.done} == set(arms.QAST_ARMS)
-    after = ledger.read(str(tmp_path))
-    pd.testing.assert_frame_equal(before[ledger.KEYS], after[ledger.KEYS])
+    after = LEDGER.read(str(tmp_path))
+    pd.testing.assert_frame_equal(before[list(LEDGER.keys)], after[list(LEDGER.keys)])
     assert (before["fingerprint"] != after["fingerprint"]).equals(before["arm"].isin(arms.QAST_ARMS))
 
 
@@ -78,14 +80,14 @@ def test_other_code_is_measured_again_only_when_asked(small, tmp_path, monkeypat
     run(tmp_path, quiet)
     run(tmp_path, anew, "--anew")
     assert (len(quiet.done), len(anew.done)) == (0, 58)
-    assert set(ledger.read(str(tmp_path))["code"]) == {"00000000"}  # a digest of digits stays text
+    assert set(LEDGER.read(str(tmp_path))["code"]) == {"00000000"}  # a digest of digits stays text
 
 
 def test_a_stopped_run_leaves_a_page_and_goes_on(small, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, StandIn(stop_after=8))
     text = (tmp_path / "qast.md").read_text()
-    assert len(ledger.read(str(tmp_path))) == 8
+    assert len(LEDGER.read(str(tmp_path))) == 8
     missing = text.split("## What was asked")[0]
     assert "8 of 1,375 measurements" in missing
     assert (
@@ -168,7 +170,7 @@ def test_several_processes_are_served(small, tmp_path, caplog):
     jobs = ledger.plan(["glass"], 1, ["plain"], [arms.BOOSTING])
     with caplog.at_level(logging.INFO, "tests.benchmarks.qast"):
         ledger.work_off(jobs, str(tmp_path), processes=2, measure=constant, after_block=lambda: None)
-    assert len(ledger.read(str(tmp_path))) == 2
+    assert len(LEDGER.read(str(tmp_path))) == 2
     assert "2 of 2" in caplog.text
 
 
@@ -248,4 +250,4 @@ def test_every_table_is_found_under_its_short_name(name):
     assert len(table.classes) == len(np.unique(table.labels))
     assert table.learned.any()
     assert set(table.known.minority) < set(range(len(table.classes)))
-    assert page.markdown(["table"], [[table.name]]).endswith(f"| {name} |")
+    assert markdown.table(["table"], [[table.name]]).endswith(f"| {name} |")

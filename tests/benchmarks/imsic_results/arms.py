@@ -1,0 +1,188 @@
+"""The arms, each from a split and a seed to measures on test rows; all have the same classifier and the same rows.
+
+Rows are made up to the same number in every class. Nothing looks at test rows but the final measure.
+"""
+
+import hashlib
+import json
+import math
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score, recall_score
+
+from inference.edges import judged
+from tests.benchmarks.imsic_results import convnet, images
+from tests.benchmarks.imsic_results.convnet import Size
+from tests.benchmarks.imsic_results.images import Split
+from tests.benchmarks.results import mnist
+from training.torch.augmentation.dense import class_weights
+from training.torch.augmentation.task import Task
+from training.torch.imsic import generator
+from training.torch.imsic.graph import Factor, Graph
+from training.torch.imsic.settings import IMSICSettings
+from training.torch.qast.course import Place
+from training.torch.qast.seeds import oversample
+
+Rows = NDArray[np.float32]
+Codes = NDArray[np.int64]
+
+ERM, WEIGHTS, ROS, SMOTE, CONDITIONAL, IMSIC = ("erm", "class_weights", "ros", "smote", "conditional_gan", "imsic")
+ARMS = (ERM, WEIGHTS, ROS, SMOTE, CONDITIONAL, IMSIC)
+STRUCTURE = {CONDITIONAL: 0.0, IMSIC: 1.0}  # weight of the structure loss
+NEIGHBORS = 5
+ATTEMPTS = 4  # candidates at most for each row wanted
+CLASSES = 10
+BATCH, BATCHES = 64, 141  # of the generator, and how many of them make an epoch of the 9,000 rows
+MEASURES = ("acsa", "gmean", "macro_f1", "rarest_recall")
+RECALLS = tuple(f"recall_{digit}" for digit in range(CLASSES))
+# What is known of a generator: its class head's share of right ones, rows it could not make, and its graph.
+OF_GENERATORS = ("class_accuracy", "shortfall", "least_own", "most_forbidden", "edges_that_hold")
+# The first three codes have a factor of their own; the fourth factor depends on the last three codes.
+GRAPH = Graph(
+    factors=(
+        *(Factor(name=name) for name in ("first", "second", "third")),
+        Factor(name="mixed", parents=("second", "third", "mixed")),
+    )
+)
+
+
+class Plan(NamedTuple):
+    """How long and how large: epochs and channels of the generator, the classifier, rows of a class, and the tail."""
+
+    epochs: float
+    channels: dict[str, tuple[int, ...]]
+    classifier: Size
+    rows_per_class: int
+    tail: tuple[int, ...]
+
+
+PAPERS = {"generator_channels": (128, 64), "trunk_channels": (16, 32, 64, 128)}
+SMALL = {"generator_channels": (32, 16), "trunk_channels": (8, 16, 32, 64)}
+PLANS = {
+    "quick": Plan(0.5, SMALL, Size(8, 16, 64, 150), 200, (200, 100, 80, 60, 50, 40, 30, 20, 12, 8)),
+    "cpu": Plan(35, SMALL, Size(16, 32, 128, 2000), 4000, images.TAIL),
+    "full": Plan(300, PAPERS, Size(32, 64, 1000, 16_000), 4000, images.TAIL),
+}
+
+
+class Job(NamedTuple):
+    """One measurement."""
+
+    data: str
+    seed: int
+    arm: str
+    plan: str
+
+
+def settings_of(job: Job) -> IMSICSettings:
+    """Return the generator's settings."""
+    plan = PLANS[job.plan]
+    return IMSICSettings(
+        image=mnist.SHAPE,
+        network="convolutional",
+        noise_dim=62,
+        attempts=ATTEMPTS,
+        batch_size=BATCH,
+        steps=max(1, round(plan.epochs * BATCHES)),
+        graph=GRAPH,
+        structure_weights=(STRUCTURE.get(job.arm, 0.0),),
+        **plan.channels,
+    )
+
+
+def fingerprint(job: Job) -> str:
+    """Return a digest of what a job is, for the ledger."""
+    own = settings_of(job).model_dump(mode="json") if job.arm in STRUCTURE else None
+    text = json.dumps([job, PLANS[job.plan], own])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def measure(job: Job) -> dict[str, Any]:
+    """Do a job and return its measures, and the processor seconds it took."""
+    torch.set_num_threads(1)
+    started, plan = time.process_time(), PLANS[job.plan]
+    split = images.split(job.data, job.seed, plan.tail)
+    rows, labels, facts = _table(job, split)
+    weights = class_weights(labels, CLASSES) if job.arm == WEIGHTS else None
+    given = convnet.predictions(rows, labels, split.test_rows, size=plan.classifier, weights=weights, seed=job.seed)
+    return scores(split.test_labels, given) | facts | {"cpu_seconds": round(time.process_time() - started, 1)}
+
+
+def scores(truth: Codes, given: Codes) -> dict[str, float]:
+    """Return mean recall, its geometric mean, macro-F1, the mean recall of the five rarest, and each class's recall."""
+    codes = list(range(CLASSES))
+    recalls = recall_score(truth, given, labels=codes, average=None, zero_division=0.0)
+    return {
+        "acsa": float(recalls.mean()),
+        "gmean": float(np.prod(recalls) ** (1 / CLASSES)),
+        "macro_f1": float(f1_score(truth, given, labels=codes, average="macro", zero_division=0.0)),
+        "rarest_recall": float(recalls[-images.RAREST :].mean()),
+    } | dict(zip(RECALLS, map(float, recalls), strict=True))
+
+
+def _table(job: Job, split: Split) -> tuple[Rows, Codes, dict[str, Any]]:
+    """Return real rows and those that an arm adds, with their labels, and what is known of its generator."""
+    counts, wanted = np.bincount(split.labels, minlength=CLASSES), PLANS[job.plan].rows_per_class
+    targets = {code: wanted for code in range(CLASSES) if counts[code] < wanted}
+    random = np.random.default_rng([job.seed, 1])
+    if job.arm == ROS:
+        parts, facts = [_copies(split, code, wanted - int(counts[code]), random) for code in targets], {}
+    elif job.arm == SMOTE:
+        made, codes = oversample(split.rows, split.labels, targets, neighbors=NEIGHBORS, seed=job.seed)
+        parts, facts = [(made.astype(np.float32), codes)], {}
+    elif job.arm in STRUCTURE:
+        parts, facts = _generated(job, split, {code: wanted - int(counts[code]) for code in targets}, random)
+    else:
+        parts, facts = [], {}
+    rows, labels = zip((split.rows, split.labels), *parts, strict=True)
+    return np.concatenate(rows), np.concatenate(labels), facts
+
+
+def _copies(split: Split, code: int, rows: int, random: np.random.Generator) -> tuple[Rows, Codes]:
+    own = np.flatnonzero(split.labels == code)
+    return split.rows[random.choice(own, rows)], np.full(rows, code)
+
+
+def _generated(
+    job: Job, split: Split, lacking: dict[int, int], random: np.random.Generator
+) -> tuple[list[tuple[Rows, Codes]], dict[str, Any]]:
+    """Train a generator on the rows of the split alone and make what is lacking; copies stand in for what it cannot."""
+    settings = settings_of(job)
+    _check_epoch(split, job)
+    names = tuple(f"pixel{number}" for number in range(split.rows.shape[1]))
+    classes = tuple(map(str, range(CLASSES)))
+    task = Task(split.rows, split.labels, classes, names, 0, tuple(range(1, CLASSES)))
+    weight = settings.structure_weights[0]
+    made = generator.train(
+        task, graph=GRAPH, structure_weight=weight, settings=settings, seed=job.seed, place=Place(job.arm)
+    ).generator
+    parts, shortfall = [], 0
+    for code, rows in lacking.items():
+        found = made.sample(code, rows, seed=job.seed)
+        parts.append((np.asarray(found.features, np.float32), np.asarray(found.labels, np.int64)))
+        if len(found.labels) < rows:
+            shortfall += rows - len(found.labels)
+            parts.append(_copies(split, code, rows - len(found.labels), random))
+    return parts, _facts(made, job.seed) | {"shortfall": shortfall}
+
+
+def _check_epoch(split: Split, job: Job) -> None:
+    """Refuse rows that are not those of the tail: a generator that saw more of them has seen what others may not."""
+    batches = math.ceil(len(split.rows) / BATCH)
+    expected = math.ceil(sum(PLANS[job.plan].tail) / BATCH)
+    if batches != expected or (job.plan != "quick" and batches != BATCHES):
+        raise ValueError(f"the generator would learn from {len(split.rows):,} rows, expected the tail alone")
+
+
+def _facts(made: generator.Generator, seed: int) -> dict[str, Any]:
+    edges = [edge for row in judged(GRAPH, made.correlations(seed=seed)) for edge in row]
+    return {
+        "class_accuracy": made.fresh(rows=2000, seed=seed)[2],
+        "least_own": min(edge.correlation for edge in edges if edge.kind == "alone"),
+        "most_forbidden": max(abs(edge.correlation) for edge in edges if edge.kind == "forbidden"),
+        "edges_that_hold": float(np.mean([edge.holds for edge in edges if edge.kind != "free"])),
+    }
