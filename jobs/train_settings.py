@@ -5,9 +5,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from feature_extraction.settings import Section
+from training import baseline_settings as baselines
 from training import settings as trainers
+from training.auto.settings import AutoSettings
 from training.torch.classifier_settings import TorchMLPSettings
 from training.torch.importance.settings import ImportanceVectorSettings
+from training.torch.imsic.settings import IMSICSettings
 from training.torch.mgvae.settings import MGVAESettings
 from training.torch.qast.settings import QASTSettings
 
@@ -21,10 +24,20 @@ TrainerName = Literal[
     "aae",
     "qast",
     "mgvae",
+    "imsic",
     "importance_vector",
     "torch_mlp",
     "logistic_regression",
+    "kernel_logistic_regression",
     "gradient_boosting",
+    "gradient_boosting_plain",
+    "random_forest",
+    "extra_trees",
+    "smote_boosting",
+    "self_training",
+    "isolation_forest",
+    "xgboost",
+    "auto",
 ]
 # Methods one model of which several processes can train together.
 DATA_PARALLEL = frozenset({"torch_mlp"})
@@ -82,6 +95,9 @@ class TrainSettings(Section):
     mgvae: MGVAESettings = Field(
         MGVAESettings(), description="Settings of MGVAE, which translates rows of the largest class into rare ones."
     )
+    imsic: IMSICSettings = Field(
+        IMSICSettings(), description="Settings of IMSIC, which makes rare rows by codes that follow a person's graph."
+    )
     importance_vector: ImportanceVectorSettings = Field(
         ImportanceVectorSettings(), description="Settings of the importance vector, which finds rare rows by clusters."
     )
@@ -89,12 +105,37 @@ class TrainSettings(Section):
         TorchMLPSettings(),
         description="Settings of the network for many labels, which several GPUs can train together.",
     )
-    logistic_regression: trainers.LogisticRegressionSettings = Field(
-        trainers.LogisticRegressionSettings(), description="Settings of logistic regression."
+    logistic_regression: baselines.LogisticRegressionSettings = Field(
+        baselines.LogisticRegressionSettings(), description="Settings of logistic regression."
     )
-    gradient_boosting: trainers.GradientBoostingSettings = Field(
-        trainers.GradientBoostingSettings(), description="Settings of gradient boosting."
+    kernel_logistic_regression: baselines.KernelLogisticRegressionSettings = Field(
+        baselines.KernelLogisticRegressionSettings(), description="Settings of kernel logistic regression."
     )
+    gradient_boosting: baselines.GradientBoostingSettings = Field(
+        baselines.GradientBoostingSettings(), description="Settings of gradient boosting with classes weighted alike."
+    )
+    gradient_boosting_plain: baselines.PlainGradientBoostingSettings = Field(
+        baselines.PlainGradientBoostingSettings(), description="Settings of gradient boosting with rows weighted alike."
+    )
+    random_forest: baselines.RandomForestSettings = Field(
+        baselines.RandomForestSettings(), description="Settings of the random forest."
+    )
+    extra_trees: baselines.ExtraTreesSettings = Field(
+        baselines.ExtraTreesSettings(), description="Settings of extremely randomized trees."
+    )
+    smote_boosting: baselines.SmoteBoostingSettings = Field(
+        baselines.SmoteBoostingSettings(), description="Settings of gradient boosting on a table filled up by SMOTE."
+    )
+    self_training: baselines.SelfTrainingSettings = Field(
+        baselines.SelfTrainingSettings(), description="Settings of boosting that learns from its own sure guesses."
+    )
+    isolation_forest: baselines.IsolationForestSettings = Field(
+        baselines.IsolationForestSettings(), description="Settings of the isolation forest, which learns from no label."
+    )
+    xgboost: baselines.XGBoostSettings = Field(
+        baselines.XGBoostSettings(), description="Settings of XGBoost; needs the extra of that name."
+    )
+    auto: AutoSettings = Field(AutoSettings(), description="Settings of the short list of methods that auto tries.")
 
     @field_validator("workers", mode="before")
     @classmethod

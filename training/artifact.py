@@ -30,6 +30,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 
 from feature_extraction import storage
 from feature_extraction.schema import FeatureSchema, SchemaMismatch
+from training.artifact_classes import ARTIFACTS as ARTIFACTS
 from training.held_out import FILE as HELD_OUT
 from training.held_out import HeldOut
 from training.trainer import Artifact, Floats, load_class
@@ -37,27 +38,6 @@ from training.trainer import Artifact, Floats, load_class
 MANIFEST = "manifest.json"
 HISTORY = "history.parquet"
 FORMAT = 2
-ARTIFACTS = {
-    **dict.fromkeys(
-        (
-            "scarcegan",
-            "scarcegan_no_bad_generator",
-            "scarcegan_no_leeway",
-            "leeway_mlp",
-            "mlp",
-            "ssgan",
-            "torch_mlp",
-        ),
-        "training.dense_network:DenseNetworkArtifact",
-    ),
-    "aae": "training.keras.aae_artifact:AAEArtifact",
-    "qast": "training.torch.qast.artifact:QASTArtifact",
-    "mgvae": "training.torch.mgvae.artifact:MGVAEArtifact",
-    "importance_vector": "training.torch.importance.artifact:ImportanceVectorArtifact",
-    "logistic_regression": "training.baselines:LogisticRegressionArtifact",
-    "gradient_boosting": "training.baselines:GradientBoostingArtifact",
-    "ensemble": "training.ensemble_artifact:EnsembleArtifact",
-}
 FILE_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
 

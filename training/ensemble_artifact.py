@@ -4,7 +4,6 @@ Takes the folders of trained artifacts, such as one method's with several seeds;
 files as they are, each under the number of its member, and whose manifest holds a digest of every one.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import artifact as artifacts
-from training.artifact import ARTIFACTS, ArtifactError, Described, Manifest, save_files
+from training import member_files
+from training.artifact import Described, Manifest, save_files
 from training.held_out import HeldOut
 from training.metrics import held_out_summary
-from training.trainer import AddsUp, Artifact, Floats, StatesUncertainty, load_class
+from training.trainer import AddsUp, Artifact, Floats, StatesUncertainty
 
 NAME = "ensemble"
-MEMBER, MEMBER_MANIFEST = "member{number}.", "manifest.json"
 
 
 class MembersDiffer(ValueError):
@@ -50,23 +49,14 @@ class EnsembleArtifact(Described):
         manifests = [manifest for manifest, _ in found]
         for manifest, url in zip(manifests, urls, strict=True):
             _check_same(manifests[0], manifest, url)
-        files: dict[str, bytes] = {}
-        for number, (manifest, own) in enumerate(found):
-            prefix = MEMBER.format(number=number)
-            files |= {prefix + name: data for name, data in own.items()}
-            files[prefix + MEMBER_MANIFEST] = manifest.to_json(own).encode()
-        return cls.read(_manifest(manifests), files)
+        return cls.read(_manifest(manifests), member_files.packed(found))
 
     @classmethod
     def read(cls, manifest: Manifest, files: Mapping[str, bytes]) -> "EnsembleArtifact":
         """Rebuild an ensemble from its members' files."""
-        members: list[Artifact] = []
-        while (prefix := MEMBER.format(number=len(members))) + MEMBER_MANIFEST in files:
-            members.append(_member(prefix, files))
-        if not members:
-            raise ArtifactError(f"the ensemble holds no {MEMBER.format(number=0)}{MEMBER_MANIFEST}; train again")
+        members = member_files.members(files, refused=(NAME,))
         kind = AddingUpEnsemble if all(isinstance(member, AddsUp) for member in members) else EnsembleArtifact
-        return kind(manifest, tuple(members), dict(files))
+        return kind(manifest, members, dict(files))
 
     def predict(self, features: Floats) -> Floats:
         """Return the members' mean probabilities (rows, classes) of raw rows."""
@@ -118,15 +108,6 @@ class AddingUpEnsemble(EnsembleArtifact):
         """Return what a row's contributions sum to, (rows,): the mean of the members' totals."""
         totals = [member.contribution_totals(features) for member in self.members if isinstance(member, AddsUp)]
         return np.asarray(np.mean(totals, axis=0), dtype=np.float64)
-
-
-def _member(prefix: str, files: Mapping[str, bytes]) -> Artifact:
-    own = {name.removeprefix(prefix): data for name, data in files.items() if name.startswith(prefix)}
-    manifest = Manifest.of(json.loads(own.pop(MEMBER_MANIFEST)))
-    if manifest.trainer not in ARTIFACTS or manifest.trainer == NAME:
-        raise ArtifactError(f"{prefix}: made by trainer {manifest.trainer!r}, which is no member's; train again")
-    member: Artifact = load_class(ARTIFACTS[manifest.trainer]).read(manifest, own)
-    return member
 
 
 def _with_spread(member: Artifact, features: Floats) -> tuple[Floats, Floats]:

@@ -25,30 +25,6 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class LogisticRegressionSettings(Settings):
-    """Settings of balanced logistic regression."""
-
-    seed: int = Field(0, description="Seed of the cross-validation that gives the metrics.")
-    C: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        (0.001, 0.01, 0.1, 1.0),
-        min_length=1,
-        description="Inverse strengths of the squared penalty to choose from, by cross-validated average precision.",
-    )
-    max_iter: int = Field(2000, ge=1, description="Iterations of the solver at most.")
-
-
-class GradientBoostingSettings(Settings):
-    """Settings of balanced histogram gradient boosting; the defaults are small trees, as labels are few."""
-
-    seed: int = Field(0, description="Seed of the model and of the cross-validation that gives the metrics.")
-    trees: int = Field(100, ge=1, description="Boosting rounds.")
-    leaves: int = Field(8, ge=2, description="Leaves of a tree at most.")
-    bins: int = Field(64, ge=2, le=255, description="Values of a feature that are told apart; few labels need few.")
-    rows_per_leaf: int = Field(10, ge=1, description="Rows in a leaf at least.")
-    learning_rate: float = Field(0.05, gt=0, description="Shrinkage of each round.")
-    l2_regularization: float = Field(1.0, ge=0, description="Squared penalty on the values of the leaves.")
-
-
 class EnsembleSettings(Settings):
     """What the Keras trainers share: several small networks trained at once, and the mean of their scores."""
 

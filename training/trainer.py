@@ -201,10 +201,20 @@ TRAINERS = {
     "aae": "training.keras.aae:AAE",
     "qast": "training.torch.qast.trainer:QAST",
     "mgvae": "training.torch.mgvae.trainer:MGVAE",
+    "imsic": "training.torch.imsic.trainer:IMSIC",
     "importance_vector": "training.torch.importance.trainer:ImportanceVector",
     "torch_mlp": "training.torch.classifier:TorchMLP",
-    "logistic_regression": "training.baselines:LogisticRegression",
-    "gradient_boosting": "training.baselines:GradientBoosting",
+    "logistic_regression": "training.baselines.linear:LogisticRegression",
+    "kernel_logistic_regression": "training.baselines.kernel:KernelLogisticRegression",
+    "gradient_boosting": "training.baselines.boosting:GradientBoosting",
+    "gradient_boosting_plain": "training.baselines.boosting:PlainGradientBoosting",
+    "random_forest": "training.baselines.forests:RandomForest",
+    "extra_trees": "training.baselines.forests:ExtraTrees",
+    "smote_boosting": "training.baselines.smote:SmoteBoosting",
+    "self_training": "training.baselines.self_training:SelfTraining",
+    "isolation_forest": "training.baselines.isolation:IsolationForest",
+    "xgboost": "training.baselines.xgboost_trees:XGBoost",
+    "auto": "training.auto.trainer:Auto",
 }
 
 

@@ -30,8 +30,17 @@ QUICK = {
     "importance_vector": {"epochs": 1, "warm_start": 1, "classifier_epochs": 1},
     "qast": {"epochs": 1, "checkpoint_every": 1, "boosting_trees": 3, "rounds": 2},
     "mgvae": {"pretrain_steps": 2, "finetune_steps": 1, "fisher_rows": 1, "classifier_steps": 2},
+    "imsic": {"steps": 1, "classifier_steps": 2},
     "logistic_regression": {},
+    "kernel_logistic_regression": {"landmarks": 10},
     "gradient_boosting": {"trees": 3, "bins": 16},
+    "extra_trees": {"trees": 3, "rows_per_leaf": (9,)},
+    "auto": {
+        "members": ("logistic_regression", "extra_trees"),
+        "member_settings": {"logistic_regression": {"C": (0.1,)}, "extra_trees": {"trees": 3, "rows_per_leaf": (9,)}},
+        "few_label_members": (),
+        "take": "blend",
+    },
     "ensemble": {},
 }
 BLSTM = {"epochs": 1, "checkpoint_every": 1, "rounds": 2, "second_stage": "blstm", "blstm_epochs": 1}
@@ -240,10 +249,10 @@ def test_a_network_that_claims_another_shape_is_refused(shape):
     assert opened(attacks.forged(files | {"second_stage.json": json.dumps(facts).encode()})) is None
 
 
-@pytest.mark.parametrize("kind", ["mlp", "aae", "importance_vector", "mgvae", "qast blstm"])
+@pytest.mark.parametrize("kind", ["mlp", "aae", "importance_vector", "mgvae", "imsic", "qast blstm"])
 def test_weights_that_are_no_numbers_are_refused(kind):
     files, _ = trained(kind)
-    name = "second_stage.safetensors" if kind in ("mgvae", "qast blstm") else "weights.safetensors"
+    name = "second_stage.safetensors" if kind in ("mgvae", "imsic", "qast blstm") else "weights.safetensors"
     arrays = {key: np.full_like(array, math.nan) for key, array in safetensors.numpy.load(files[name]).items()}
     assert opened(attacks.forged(files | {name: safetensors.numpy.save(arrays)})) is None
 

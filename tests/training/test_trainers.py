@@ -22,11 +22,19 @@ def _load_checks():
 
 
 checks = _load_checks()
+OPTIONAL = {"xgboost": "xgboost"}  # trainers of packages that no other trainer needs
 
 
 @cache
 def fitted(name: str) -> Artifact:
     return checks.trainer(name).fit(checks.toy_table())
+
+
+@pytest.fixture(autouse=True)
+def _installed(request):
+    name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
+    if name in OPTIONAL:
+        pytest.importorskip(OPTIONAL[name], reason=f"the {OPTIONAL[name]} extra is not installed")
 
 
 def test_every_trainer_has_tiny_settings_and_an_artifact():

@@ -1,4 +1,4 @@
-"""What every trainer must do, whatever its method: one list of checks over a toy table, and tiny settings for each."""
+"""What every trainer must do, whatever its method: one list of checks over a toy table."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,49 +10,12 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from feature_extraction.schema import UNLABELED, FeatureSchema, SchemaMismatch
+from tests.training.tiny_settings import TINY_SETTINGS
 from training.artifact import load
 from training.integrated_gradients import TOLERANCE, incompleteness
 from training.reader import ArrayReader
 from training.trainer import TRAINERS, AddsUp, Artifact, Trainer, load_class
 
-TINY_GAN = {"members": 2, "steps": 150, "evaluate_every": 50, "supervised_rate": 5e-3}
-TINY_SETTINGS: dict[str, dict[str, Any]] = {
-    "scarcegan": TINY_GAN,
-    "scarcegan_no_bad_generator": TINY_GAN,
-    "scarcegan_no_leeway": TINY_GAN,
-    "ssgan": TINY_GAN,
-    "leeway_mlp": TINY_GAN,
-    "mlp": TINY_GAN,
-    "aae": {"members": 2, "steps": 500, "evaluate_every": 250, "latent_dim": 2},
-    "qast": {
-        "epochs": 6,
-        "members": ("svc", "neighbors"),
-        "committee_folds": 0,
-        "fallback_folds": 2,
-        "rounds": 10,
-        "checkpoint_every": 3,
-        "boosting_trees": 30,
-    },
-    "mgvae": {
-        "units": (32,),
-        "latent_dim": 4,
-        "exemplars": 64,
-        "batch_size": 32,
-        "pretrain_steps": 200,
-        "finetune_steps": 60,
-        "fisher_rows": 20,
-        "folds": 2,
-        "ratios": (0.5,),
-        "classifier_units": (32,),
-        "classifier_steps": 200,
-        "classifier_batch": 64,
-        "classifier_rate": 5e-3,
-    },
-    "importance_vector": {"members": 2, "epochs": 20, "warm_start": 15, "folds": 2, "classifier_epochs": 40},
-    "torch_mlp": {"epochs": 60, "rows": 32, "rate": 5e-3, "evaluate_every": 20},
-    "logistic_regression": {},
-    "gradient_boosting": {"trees": 20, "bins": 255},
-}
 SCHEMA = FeatureSchema(
     names=("spend__level", "spend__trend_slope", "spend__active_share", "login__level", "login__gap"),
     classes=("regular", "rare"),
@@ -61,10 +24,12 @@ SCHEMA = FeatureSchema(
 RARE, REGULAR, HIDDEN = 30, 170, 400
 # Share of rare rows among the first RARE. The autoencoder learns from no label of the rare class, and regular rows
 # have heavy tails of their own; a random order would reach 0.15.
-RANKED_FIRST = {"aae": 0.6}
+RANKED_FIRST = {"aae": 0.6, "isolation_forest": 0.35}
 # Trees have no gradient: their contributions are by occlusion, which adds up to nothing.
-NO_GRADIENT = {"qast", "gradient_boosting"}
-TELLS_NEGATIVES_APART = set(TRAINERS) - {"aae"}  # which sees "normal" and "not normal" alone
+NO_GRADIENT = {"qast", "auto"} | {
+    name for name, place in TRAINERS.items() if place.startswith("training.baselines.") and "logistic" not in name
+}
+TELLS_NEGATIVES_APART = set(TRAINERS) - {"aae", "isolation_forest"}  # which see "normal" and "not normal" alone
 
 
 def trainer(name: str, **settings: Any) -> Trainer:

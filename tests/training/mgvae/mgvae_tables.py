@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 from feature_extraction.schema import UNLABELED, FeatureSchema
 from training.reader import ArrayReader
-from training.torch.mgvae.generator import Task
+from training.torch.augmentation.task import Task
 from training.torch.mgvae.settings import MGVAESettings
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"

@@ -6,18 +6,19 @@ import torch
 from torch.nn import functional
 
 from tests.training.mgvae import mgvae_tables as tables
-from training.torch.mgvae import classifier, course, generator, mlp
+from training.torch.augmentation import dense, mlp
+from training.torch.mgvae import course, generator
 
 FEATURES, LABELS = tables.features_and_labels(0, (200, 30, 10))
 
 
 def fitted(**named):
     settings = tables.tiny(**named.pop("changes", {}))
-    return classifier.fit(FEATURES, LABELS, classes=3, settings=settings, seed=0, **named)
+    return dense.fit(FEATURES, LABELS, classes=3, settings=settings, seed=0, **named)
 
 
 def test_weights_let_each_class_count_the_same():
-    weights = classifier.class_weights(LABELS, 4)
+    weights = dense.class_weights(LABELS, 4)
     counts = np.append(np.bincount(LABELS), 0)
     np.testing.assert_allclose(weights[:3] * counts[:3], 80, rtol=1e-5)
     assert weights[3] == 0
@@ -37,11 +38,11 @@ def test_another_loss_may_be_given():
 
 def test_the_network_is_exported_as_it_is():
     torch.manual_seed(0)
-    network = classifier.dense((5, 4, 3))
+    network = dense.dense((5, 4, 3))
     rows = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
     with torch.no_grad():
         expected = network(torch.from_numpy(rows)).numpy()
-    np.testing.assert_allclose(classifier.exported(network).logits(rows), expected, atol=1e-5)
+    np.testing.assert_allclose(dense.exported(network).logits(rows), expected, atol=1e-5)
 
 
 def test_files_give_the_classifier_back():

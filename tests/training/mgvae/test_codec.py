@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.training.mgvae import mgvae_tables as tables
-from training.torch.mgvae import codec
-from training.torch.mgvae.codec import TableCodec
+from training.torch.augmentation import codec
+from training.torch.augmentation.codec import TableCodec
 
 ROWS, LABELS = tables.features_and_labels(3, (200, 50, 50))
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tests.training.mgvae import mgvae_tables as tables
-from training.torch.mgvae import codec, course, objective
+from training.torch.augmentation import codec
+from training.torch.mgvae import course, objective
 from training.torch.mgvae.course import Lesson
 from training.torch.mgvae.networks import MajorityGuidedVAE
 from training.torch.mgvae.objective import Anchor

@@ -8,9 +8,10 @@ import torch
 from torch.nn import functional
 
 from tests.training.mgvae import mgvae_tables as tables
-from training.torch.mgvae import augment, classifier, course, generator
-from training.torch.mgvae.augment import Arm
-from training.torch.mgvae.judge import nearest
+from training.torch.augmentation import dense, gate
+from training.torch.augmentation.gate import Arm
+from training.torch.augmentation.nearness import nearest
+from training.torch.mgvae import course, generator
 from training.torch.mgvae.settings import MGVAESettings
 
 SLOW = tables.DIGITS | {"units": (128, 128)}
@@ -81,10 +82,10 @@ def accuracies(seed):
     settings = found.generator.settings
 
     def fitted(arm):
-        rows, labels = augment.augmented(digits.task, found.generator, arm, seed=seed)
-        return augment.fit_classifier(digits.task, rows, labels, settings, seed=seed)
+        rows, labels = gate.augmented(digits.task, found.generator, arm, seed=seed)
+        return gate.fit_classifier(digits.task, rows, labels, settings, seed=seed)
 
-    plain = classifier.fit(
+    plain = dense.fit(
         digits.task.features, digits.task.labels, classes=2, settings=settings, seed=seed, loss=functional.cross_entropy
     )
     classifiers = {"plain": plain, "copies": fitted(Arm("copies")), "mgvae": fitted(Arm("mgvae"))}

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from training.torch.mgvae.judge import Judge, nearest
+from training.torch.augmentation.nearness import nearest
+from training.torch.mgvae.judge import Judge
 
 RANDOM = np.random.default_rng(0)
 RARE = RANDOM.normal(size=(40, 3)).astype(np.float32) + np.array([4, 0, 0], np.float32)

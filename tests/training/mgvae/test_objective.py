@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tests.training.mgvae import mgvae_tables as tables
+from training.torch.augmentation.codec import Layout
 from training.torch.mgvae import losses, objective
-from training.torch.mgvae.codec import Layout
 from training.torch.mgvae.networks import MajorityGuidedVAE
 from training.torch.mgvae.objective import Batch
 from training.torch.qast.course import seeded

@@ -9,9 +9,10 @@ from sklearn.metrics import average_precision_score
 from torch.nn import functional
 
 from tests.training.mgvae import mgvae_tables as tables
-from training.torch.mgvae import augment, classifier, course, generator
-from training.torch.mgvae.augment import Arm
-from training.torch.mgvae.generator import Task
+from training.torch.augmentation import dense, gate
+from training.torch.augmentation.gate import Arm
+from training.torch.augmentation.task import Task
+from training.torch.mgvae import course, generator
 from training.torch.mgvae.settings import MGVAESettings
 
 FOLDER = tables.SHARED / "data/tabular/qast"
@@ -66,11 +67,11 @@ def test_the_published_likelihood_collapses():
 
 def precision_against_real_rows_alone(task, made, rows, truth):
     """Average precision on other rows with MGVAE's rows, as a share of that of plain training on the real ones."""
-    plain = classifier.fit(
+    plain = dense.fit(
         task.features, task.labels, classes=2, settings=made.settings, seed=0, loss=functional.cross_entropy
     )
-    more, labels = augment.augmented(task, made, Arm("mgvae"), seed=0)
-    augmented = augment.fit_classifier(task, more, labels, made.settings, seed=0)
+    more, labels = gate.augmented(task, made, Arm("mgvae"), seed=0)
+    augmented = gate.fit_classifier(task, more, labels, made.settings, seed=0)
     before, after = (average_precision_score(truth, one.predict_proba(rows)[:, 1]) for one in (plain, augmented))
     return after / before
 

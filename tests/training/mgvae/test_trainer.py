@@ -13,9 +13,10 @@ from feature_extraction.schema import SchemaMismatch
 from tests.training.mgvae import mgvae_tables as tables
 from training import artifact
 from training.reader import ArrayReader
+from training.torch.augmentation import gate
+from training.torch.augmentation.gate import Arm
 from training.torch.mgvae import augment, course
 from training.torch.mgvae.artifact import MGVAEArtifact
-from training.torch.mgvae.augment import Arm
 from training.torch.mgvae.settings import MGVAESettings
 from training.torch.mgvae.trainer import MGVAE
 from training.trainer import Synthesizes, SyntheticRows
@@ -76,7 +77,7 @@ def test_without_folds_classes_are_filled_up_to_the_majority():
 @pytest.mark.parametrize("arm", augment.arms(tables.tiny()), ids=lambda arm: arm.name)
 def test_every_arm_gives_the_rows_that_it_promises(arm):
     task, made = tables.task(), fitted()._generator
-    rows, labels = augment.augmented(task, made, arm, seed=0)
+    rows, labels = gate.augmented(task, made, arm, seed=0)
     expected = [60, 60, 60] if arm.ratio == 1 else [60, 37, 33] if arm.ratio else [60, 14, 7]
     assert np.bincount(labels).tolist() == expected
     assert len(rows) == len(labels)
@@ -90,7 +91,7 @@ def test_every_arm_gives_the_rows_that_it_promises(arm):
 def test_the_arm_with_the_best_precision_is_taken(monkeypatch):
     given = {"real_rows": 0.5, "copies": 0.5, "smote": 0.4, "mgvae_0.5": 0.6, "mgvae_1": 0.6}
     names = iter(given)
-    monkeypatch.setattr(augment, "_precision", lambda task, folded: given[next(names)])
+    monkeypatch.setattr(gate, "_precision", lambda task, folded: given[next(names)])
     found = augment.validate(tables.task(), rare_code=2, settings=tables.tiny(), place=course.Place("x"))
     assert found.arm == Arm("mgvae", 0.5)
     assert found.precision == given
@@ -193,7 +194,7 @@ def test_a_negative_number_of_rows_is_refused():
 def test_classes_to_make_may_be_named():
     assert fitted(minority=("fewer",), folds=0).manifest.history["minority"] == ["fewer"]
     for strange in ("many", "other"):
-        with pytest.raises(ValueError, match=rf"\['{strange}'\].*from those of 'many'"):
+        with pytest.raises(ValueError, match=rf"\['{strange}'\].*'many' is the largest"):
             MGVAE(**tables.TINY, minority=(strange,)).fit(tables.reader())
 
 

@@ -7,7 +7,7 @@ import torch
 from tests.training.qast import qast_tables as tables
 from training.torch.qast import checkpoint, course, gate
 from training.torch.qast.course import Place
-from training.torch.qast.moves import Batch, Lesson
+from training.torch.qast.moves import Batch, Lesson, Players
 
 
 def run(settings, *, place=None, judge=None, seed=0):
@@ -123,6 +123,24 @@ def test_the_committee_is_not_asked_while_no_label_needs_a_vote():
     needed = [gate.label_threshold(gate.schedule_epoch(number, 10)) > 0 for number in range(10)]
     assert 0 < sum(needed) < 10
     assert len(asked) == sum(needed)  # once an epoch
+
+
+def test_rows_for_the_gate_are_made_in_one_pass_and_keep_their_classes(monkeypatch):
+    settings = tables.tiny(epochs=1, checkpoint_every=1)
+    fitted = tables.encoder(settings)
+    players, made, passes, lessons = tables.players(fitted, settings), tables.table(fitted, settings), [], []
+    players.generator.register_forward_hook(lambda network, given, rows: passes.append(len(rows)))
+    classify = Players.classify
+    monkeypatch.setattr(
+        Players, "classify", lambda self, batch, lesson: (lessons.append(lesson), classify(self, batch, lesson))[1]
+    )
+    course.follow(made, players, tables.by_distance(fitted), Place("qast"))
+    steps = made.plan.epoch(0, 0.0)
+    sizes = [len(step.codes) for step in steps]
+    assert len(steps) > 1
+    assert passes == [sum(sizes), *sizes]
+    for step, lesson in zip(steps, lessons, strict=True):  # at epoch 0 every row is kept under its own label
+        np.testing.assert_array_equal(lesson.labels_BK.argmax(dim=1).numpy(), step.codes)
 
 
 def test_the_published_gate_asks_for_every_batch():

@@ -59,9 +59,10 @@ def test_the_manifest_tells_of_every_small_class():
 def validated(monkeypatch, f1_by_sources, fallback="none"):
     """Validate with made-up figures: F1 of the three classes by which of the small ones have generated rows."""
     task = tables.task()
-    truth = task.labels
+    truth, asked = task.labels, []
 
     def predicted(trained, sources, settings):
+        asked.append(tuple(sources.values()))
         return [next(f1 for names, f1 in f1_by_sources if names == [sources[1], sources[2]])]
 
     fold = augment._Fold(task, None, {1: 46, 2: 53}, np.arange(len(truth)), task.features)
@@ -69,7 +70,9 @@ def validated(monkeypatch, f1_by_sources, fallback="none"):
     monkeypatch.setattr(augment, "_fold", lambda *arguments: fold)
     monkeypatch.setattr(augment, "_predicted", predicted)
     monkeypatch.setattr(augment, "_f1", lambda truth, found: np.array(found[0][0]))
-    return augment.validate(task, rare_code=2, settings=tables.tiny(fallback=fallback), place=Place("qast"))
+    found = augment.validate(task, rare_code=2, settings=tables.tiny(fallback=fallback), place=Place("qast"))
+    assert len(asked) == len(set(asked))  # no classifier is fitted twice to the same rows
+    return found
 
 
 GIVEN = np.zeros((81, 3))

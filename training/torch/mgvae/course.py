@@ -18,7 +18,9 @@ import torch
 from torch import Tensor
 
 from training.progress import StepProgress
-from training.torch.mgvae import checkpoint, losses, objective
+from training.torch.augmentation import checkpoint
+from training.torch.augmentation.checkpoint import Learners
+from training.torch.mgvae import losses, objective
 from training.torch.mgvae.networks import MajorityGuidedVAE
 from training.torch.mgvae.objective import Anchor, Batch
 from training.torch.mgvae.settings import MGVAESettings
@@ -67,7 +69,8 @@ def follow(vae: MajorityGuidedVAE, lesson: Lesson, settings: MGVAESettings, plac
         TrainingDiverged: a loss is no longer a number.
     """
     optimizer, looks = _optimizer(vae, lesson), list[Look]()
-    if place.url and (notes := checkpoint.resume(place.url, vae, optimizer, identity=place.identity)):
+    learners = Learners({"vae": vae}, {"adam": optimizer})
+    if place.url and (notes := checkpoint.resume(place.url, learners, identity=place.identity)):
         looks = [Look(*look) for look in notes["looks"]]
         logger.info("%s: %s goes on from step %d", place.url, place.title, looks[-1].step)
     done, since = looks[-1].step if looks else 0, list[Tensor]()
@@ -79,7 +82,7 @@ def follow(vae: MajorityGuidedVAE, lesson: Lesson, settings: MGVAESettings, plac
                 since = []
                 progress.reach(number + 1, _words(looks[-1]))
                 if place.url:
-                    checkpoint.save(place.url, vae, optimizer, identity=place.identity, notes={"looks": looks})
+                    checkpoint.save(place.url, learners, identity=place.identity, notes={"looks": looks})
     return looks
 
 

@@ -9,16 +9,18 @@ Shapes: B rows, M majority rows, W columns of an encoded row, Z size of the code
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from training.artifact import pack_arrays, unpack_arrays
+from training.torch.augmentation import codec
+from training.torch.augmentation.codec import Codec
+from training.torch.augmentation.task import Samples, Task
 from training.torch.devices import device_of
-from training.torch.mgvae import codec, course, objective
-from training.torch.mgvae.codec import Codec
+from training.torch.mgvae import course, objective
 from training.torch.mgvae.course import Lesson, Look
 from training.torch.mgvae.files import CODEC, NETWORKS, STORED, of_class
 from training.torch.mgvae.judge import Judge
@@ -29,54 +31,8 @@ from training.torch.mgvae.translator import Pairs
 from training.torch.qast.course import Place, seeded
 from training.trainer import Floats
 
-Codes = NDArray[np.int64]
-Doubles = NDArray[np.float64]
-
 NETWORK_STREAM, PRETRAIN_STREAM, FISHER_STREAM, FINETUNE_STREAM, STORED_STREAM, SAMPLE_STREAM, SPLIT_STREAM = range(7)
 ROWS_AT_ONCE = 4096  # bounds the memory of a pass
-
-
-class Task(NamedTuple):
-    """What is learned from.
-
-    Attributes:
-        features: raw labelled rows, (n, d) with NaN for missing.
-        labels: class code of each, (n,).
-        classes: class names by code.
-        names: of the features.
-        majority: code of the class that is translated.
-        minority: codes of the classes to make rows of, in order.
-    """
-
-    features: Floats
-    labels: Codes
-    classes: tuple[str, ...]
-    names: tuple[str, ...]
-    majority: int
-    minority: tuple[int, ...]
-
-
-class Samples(NamedTuple):
-    """Synthetic rows, best first.
-
-    Attributes:
-        features: raw rows, (n, d) float32.
-        labels: class code of each.
-        confidence: the judge's probability of that class against the majority.
-        votes: how many of the two judgements it passed: looks of its class, and as near to real rows as these are.
-        quality: how near it is to a real row of its class, 1 if as near as those are to one another or nearer.
-    """
-
-    features: Floats
-    labels: Codes
-    confidence: Doubles
-    votes: Doubles
-    quality: Doubles
-
-    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> "Samples":
-        """Return some of the rows."""
-        parts: list[Any] = [part[rows] for part in self]
-        return Samples(*parts)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import NearestNeighbors
 
+from training.torch.augmentation.nearness import Band, nearest
 from training.trainer import Floats
 
 Doubles = NDArray[np.float64]
@@ -38,7 +38,7 @@ class Judge:
         rows: (n, width) encoded real rows of the class.
         weights: (width,) of the discriminator.
         bias: (1,) of it.
-        band: (3,) least and greatest distance to a real row that passes, and the real rows' median one.
+        band: (3,) of real rows' distances, as `Band`.
     """
 
     rows: Floats
@@ -61,12 +61,9 @@ class Judge:
             return Judgement(np.empty(0), np.empty(0), np.empty(0))
         confidence = 1 / (1 + np.exp(-np.clip(encoded @ self.weights + self.bias, -50, 50)))
         distance = nearest(encoded, self.rows)
-        low, high, typical = self.band
-        votes = (confidence > 0.5).astype(np.float64) + ((distance >= low) & (distance <= high))
-        quality = (
-            np.minimum(1.0, typical / np.maximum(distance, 1e-12)) if np.isfinite(typical) else np.ones(len(votes))
-        )
-        return Judgement(confidence, votes, quality)
+        band = Band(*self.band)
+        votes = (confidence > 0.5).astype(np.float64) + band.holds(distance)
+        return Judgement(confidence, votes, band.quality(distance))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what `from_arrays` reads."""
@@ -78,15 +75,6 @@ class Judge:
         return cls(arrays["rows"], arrays["weights"], arrays["bias"], arrays["band"])
 
 
-def nearest(rows: Floats, others: Floats, *, skip: int = 0) -> Doubles:
-    """Return each row's distance to the nearest of others, (n,), or to the one after the `skip` nearest."""
-    found = NearestNeighbors(n_neighbors=skip + 1, algorithm="brute").fit(others)
-    return np.asarray(found.kneighbors(rows)[0][:, skip], np.float64)
-
-
 def _band(rare: Floats) -> Doubles:
-    if len(rare) < 2:
-        return np.array([0.0, np.inf, np.inf])
-    distances = nearest(rare, rare, skip=1)
-    low, high = np.quantile(distances, BAND)
-    return np.array([low * WIDER[0], high * WIDER[1], np.median(distances)])
+    band = Band.of(rare, BAND)
+    return np.array([band.low * WIDER[0], band.high * WIDER[1], band.typical])

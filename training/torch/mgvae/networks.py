@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from training.torch.mgvae.codec import Layout
+from training.torch.augmentation.codec import Layout
 from training.torch.mgvae.settings import SHRINKAGE, MGVAESettings
 
 CODE_CHANNELS = 6  # of the last convolution before the code

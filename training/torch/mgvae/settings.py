@@ -9,28 +9,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from training.settings import Folds, Share, Units
-from training.torch.second_stage_settings import SecondStageSettings
+from training.settings import Share, Units
+from training.torch.augmentation.settings import AugmentationSettings
 
 SHRINKAGE = 4  # of an image's sides on the way to the code of the convolutional networks
 
 
-class MGVAESettings(SecondStageSettings):
+class MGVAESettings(AugmentationSettings):
     """Settings of MGVAE, AISTATS 2023 (arXiv 2302.10910); `as_published` gives the original's behavior."""
 
-    seed: int = Field(0, ge=0, description="Seed of everything that is drawn.")
-    minority: tuple[str, ...] = Field(
-        (), description="Classes to make rows of; empty: the rare one, and those at most half as large as the largest."
-    )
-    # What a row is.
-    image: Annotated[tuple[int, ...], Field(min_length=3, max_length=3)] | None = Field(
-        None, description="Channels, height and width where the features are an image's pixels; empty for a table."
-    )
-    brightest: float = Field(255.0, gt=0, description="Value of an image's brightest pixel; the darkest is 0.")
-    categories: int = Field(
-        12, ge=0, description="A column of at most this many distinct whole numbers is one of categories; 0: none is."
-    )
-    categorical: tuple[str, ...] = Field((), description="Features that hold categories, whatever their number.")
     # Networks, B.4.
     network: Literal["dense", "convolutional"] = Field(
         "dense", description="Encoder and decoder; the latter of images."
@@ -91,22 +78,9 @@ class MGVAESettings(SecondStageSettings):
     )
     surplus: int = Field(2, ge=1, description="Candidates for each row wanted, of which the best are kept; 1: all are.")
     stored_rows: int = Field(2000, ge=2, description="Majority rows kept in the artifact, to make rows from.")
-    folds: Folds = Field(
-        3, description="Folds on which the source and amount of synthetic rows are chosen; 0: balance, as published."
-    )
     ratios: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = Field(
         (0.25, 0.5, 1.0), description="Shares of what a class lacks to the majority's size, to choose from."
     )
-    # The classifier of the augmented table.
-    classifier: Literal["mlp", "second_stage"] = Field(
-        "mlp", description="Dense network on logits, as in the paper but for its double softmax, or `second_stage`."
-    )
-    classifier_units: Units = Field((256, 128), description="Units of its hidden layers.")
-    classifier_steps: int = Field(1500, ge=1, description="Steps of its training.")
-    classifier_batch: int = Field(100, ge=2, description="Rows in its batch.")
-    classifier_rate: float = Field(1e-3, gt=0, description="Its learning rate, falling to a hundredth at the end.")
-    checkpoint_url: str = Field("", description="Folder for checkpoints; a killed run goes on from them.")
-    checkpoint_every: int = Field(250, ge=1, description="Steps between two checkpoints.")
 
     @model_validator(mode="after")
     def _fits_images(self) -> Self:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.artifact import ArtifactError, unpack_arrays
-from training.torch.mgvae import codec
-from training.torch.mgvae.codec import Codec
+from training.torch.augmentation import codec
+from training.torch.augmentation.codec import Codec
 from training.torch.mgvae.files import CODEC, NETWORKS, of_class
 from training.trainer import Floats
 

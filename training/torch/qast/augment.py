@@ -14,6 +14,7 @@ from training.splits import Rows, folds
 from training.torch import second_stage
 from training.torch.qast import seeds, stage
 from training.torch.qast.course import Place
+from training.torch.qast.members import unchecked
 from training.torch.qast.sampling import Codes, Samples
 from training.torch.qast.settings import QASTSettings
 from training.torch.qast.stage import Task
@@ -83,9 +84,10 @@ def augmented(
 def second_stage_of(task: Task, features: Floats, labels: Codes, settings: QASTSettings) -> Classifier:
     """Fit the second stage to what `augmented` gave for a task."""
     synthetic = np.arange(len(labels)) >= len(task.labels)
-    return second_stage.fit(
-        features, labels, classes=len(task.classes), settings=settings, seed=settings.seed, synthetic=synthetic
-    )
+    with unchecked():
+        return second_stage.fit(
+            features, labels, classes=len(task.classes), settings=settings, seed=settings.seed, synthetic=synthetic
+        )
 
 
 def validate(task: Task, *, rare_code: int, settings: QASTSettings, place: Place) -> Verdict:
@@ -111,7 +113,8 @@ def validate(task: Task, *, rare_code: int, settings: QASTSettings, place: Place
     }
     gains = _f1(truth, found["generator"]) > _f1(truth, found[fallback])
     sources["by_class"] = {code: "generator" if gains[code] else fallback for code in small}
-    found["by_class"] = _predicted(trained, sources["by_class"], settings)
+    alike = [arm for arm in found if sources[arm] == sources["by_class"]]
+    found["by_class"] = found[alike[0]] if alike else _predicted(trained, sources["by_class"], settings)
     f1 = {arm: _f1(truth, found[arm]) for arm in sources}
     best = max(sources, key=lambda arm: float(f1[arm].mean()))
     scores = [(fold.rows, one[:, rare_code]) for fold, one in zip(trained, found[best], strict=True)]

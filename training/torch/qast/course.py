@@ -27,6 +27,7 @@ from training.torch.qast.networks import Generator
 from training.trainer import Floats, TrainingDiverged
 
 LOSSES = ("discriminator", "classifier", "generator")
+MADE_AT_ONCE = 1024  # rows for the gate, of several steps where these are small
 GATE_STREAM = 2  # sets the gate's draws apart from those of the plan under the same seed
 Judge = Callable[[Floats], Tally]
 
@@ -188,14 +189,23 @@ def _epoch(number: int, table: Table, players: Players, judge: Judge) -> _Record
 def _batch(table: Table, players: Players, step: Step) -> Batch:
     real, partners = _positions(table, step.real), _positions(table, step.partners)
     real_BE = table.rows_NE[real]
-    fake_BE, fake_BK = _generated(table, players.generator, step)
+    asked, fake_BK = _asked(table, players.generator, step)
+    fake_BE = players.generator(*asked)
     matched_by_class = players.settings.matching == "class"
     partners_BE = table.rows_NE[partners] if matched_by_class else real_BE
     return Batch(real_BE, table.labels_NK[real], fake_BE, fake_BK, partners_BE)
 
 
-def _generated(table: Table, generator: Generator, step: Step) -> tuple[Tensor, Tensor]:
-    """Return generated rows from noise, mixtures and SMOTE's rows, in this order, and the labels asked for."""
+class _Asked(NamedTuple):
+    """What a generator takes: noise or seed rows, their labels, and the noise of its layers."""
+
+    inputs_BE: Tensor
+    labels_BK: Tensor
+    noise_BN: Tensor
+
+
+def _asked(table: Table, generator: Generator, step: Step) -> tuple[_Asked, Tensor]:
+    """Return what rows are made of from noise, mixtures and SMOTE's rows, in this order, and the labels asked for."""
     codes = _positions(table, step.codes)
     fake_BK = torch.zeros((len(codes), table.labels_NK.shape[1]), device=codes.device)
     fake_BK.scatter_(1, codes[:, None], 1.0)
@@ -206,7 +216,7 @@ def _generated(table: Table, generator: Generator, step: Step) -> tuple[Tensor, 
         from_noise = len(codes) - len(mixup) - len(smote)
         inputs_BE = torch.cat([inputs_BE[:from_noise], table.mixup.rows_PE[mixup], table.smote.rows_PE[smote]])
         labels_BK = torch.cat([fake_BK[:from_noise], table.mixup.labels_PK[mixup], table.smote.labels_PK[smote]])
-    return generator(inputs_BE, labels_BK, noise_BN[:, width:]), fake_BK
+    return _Asked(inputs_BE, labels_BK, noise_BN[:, width:]), fake_BK
 
 
 def _positions(table: Table, rows: Codes) -> Tensor:
@@ -241,10 +251,13 @@ class _Gate:
 
     def lessons(self, table: Table, steps: Sequence[Step]) -> list[Lesson]:
         """Make an epoch's rows, judge them at once, and return them step by step."""
+        generator, sizes = self._players.generator, [len(step.codes) for step in steps]
+        passes = np.cumsum(sizes) // MADE_AT_ONCE
         with torch.no_grad():
-            rows_BE = torch.cat([_generated(table, self._players.generator, step)[0] for step in steps])
+            asked = [_asked(table, generator, step)[0] for step in steps]
+            groups = [[asked[at] for at in np.flatnonzero(passes == number)] for number in np.unique(passes)]
+            rows_BE = torch.cat([generator(*map(torch.cat, zip(*group, strict=True))) for group in groups])
         whole = self.lesson(rows_BE, np.concatenate([step.codes for step in steps]))
-        sizes = [len(step.codes) for step in steps]
         return [
             Lesson(*parts)
             for parts in zip(torch.split(whole.rows_BE, sizes), torch.split(whole.labels_BK, sizes), strict=True)

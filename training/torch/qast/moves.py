@@ -122,7 +122,7 @@ class Players:
             penalty = self._penalty_between(batch)
         weight = self.settings.penalty
         weight = PENALTIES[self.settings.adversarial] if weight is None else weight
-        return _update(loss + weight * penalty, self.optimizers[1], network)
+        return _update(loss + weight * penalty, self.optimizers[1])
 
     def _penalty_between(self, batch: Batch) -> Tensor:
         """Return the gradient penalty on lines between real and generated rows.
@@ -152,7 +152,7 @@ class Players:
         fake = losses.mined_cross_entropy(
             each_B[rows:], lesson.labels_BK, small_K=self.small_K, normalizer=self.settings.fake_weights
         )
-        return _update(real + FAKE_WEIGHT * fake, self.optimizers[2], self.classifier)
+        return _update(real + FAKE_WEIGHT * fake, self.optimizers[2])
 
     def generate(self, batch: Batch) -> Tensor:
         """Update the generator: reconstruction, deceiving the discriminator, and the class it was asked for."""
@@ -165,13 +165,13 @@ class Players:
             partners_BE = losses.matched(batch.fake_BE, partners_BE, batch.fake_BK.argmax(dim=1))
         near = losses.reconstruction(batch.fake_BE, partners_BE)
         named = functional.cross_entropy(self.classifier(batch.fake_BE), batch.fake_BK)
-        return _update(self.settings.reconstruction * near + deceived + named, self.optimizers[0], self.generator)
+        return _update(self.settings.reconstruction * near + deceived + named, self.optimizers[0])
 
 
-def _update(loss: Tensor, optimizer: torch.optim.Optimizer, network: nn.Module) -> Tensor:
+def _update(loss: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
     optimizer.zero_grad()
     # Nothing is spent on the gradients of the other networks.
-    torch.autograd.backward(loss, inputs=list(network.parameters()))
+    torch.autograd.backward(loss, inputs=optimizer.param_groups[0]["params"])
     optimizer.step()
     return loss.detach()
 

@@ -1,6 +1,6 @@
-"""The paper's classifier of the augmented table: a dense network, here on logits, that scores without torch.
+"""The classifier of an augmented table: a dense network on logits, as MGVAE's paper has it, that scores without torch.
 
-The released code puts a softmax before the cross-entropy, which takes it again: its loss cannot fall below 0.313, and
+Its released code puts a softmax before the cross-entropy, which takes it again: its loss cannot fall below 0.313, and
 plain training on rare rows stays at "all majority". Every published figure of a dense classifier carries that fault.
 
 Takes raw rows and class codes; gives a classifier like any of the second stage.
@@ -14,19 +14,18 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from training.dense_network import SLOPE, DenseNetwork
 from training.scaler import Scaler
+from training.torch.augmentation.mlp import MLP
+from training.torch.augmentation.settings import AugmentationSettings
+from training.torch.augmentation.task import Codes
 from training.torch.devices import device_of
-from training.torch.mgvae.mlp import MLP
-from training.torch.mgvae.settings import MGVAESettings
 from training.torch.qast.course import seeded
 from training.trainer import Floats
 
-Codes = NDArray[np.int64]
 NETWORK_STREAM, DRAW_STREAM = 20, 21
 ROWS_AT_ONCE = 8192
 SLOWEST = 0.01  # share of the learning rate that is left at the end
@@ -37,7 +36,7 @@ def fit(
     labels: Codes,
     *,
     classes: int,
-    settings: MGVAESettings,
+    settings: AugmentationSettings,
     seed: int,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> MLP:

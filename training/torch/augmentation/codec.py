@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.scaler import Scaler
-from training.torch.mgvae.settings import MGVAESettings
+from training.torch.augmentation.settings import AugmentationSettings
 from training.torch.qast.columns import Categories
 from training.trainer import Floats
 
@@ -61,6 +61,11 @@ class Codec(Protocol):
         """What an encoded row holds."""
         ...
 
+    @property
+    def sources(self) -> NDArray[np.int64]:
+        """The raw column that each encoded one comes from, (width,)."""
+        ...
+
     def encode(self, features: Floats, /) -> Floats:
         """Encode raw rows (n, d) to (n, width)."""
         ...
@@ -90,6 +95,11 @@ class ImageCodec:
     def layout(self) -> Layout:
         """What an encoded row holds."""
         return Layout(int(np.prod(self.shape)), image=self.shape)
+
+    @property
+    def sources(self) -> NDArray[np.int64]:
+        """The raw column that each encoded one comes from, (width,)."""
+        return np.arange(self.layout.width)
 
     def encode(self, features: Floats, /) -> Floats:
         """Scale pixels to [0, 1]; a missing one or another number of them is refused."""
@@ -134,7 +144,7 @@ class TableCodec:
     columns: Mapping[int, Categories]
 
     @classmethod
-    def fit(cls, features: Floats, *, settings: MGVAESettings, names: Sequence[str]) -> Self:
+    def fit(cls, features: Floats, *, settings: AugmentationSettings, names: Sequence[str]) -> Self:
         """Fit to raw rows; infinite values, no rows at all, or an unknown categorical name raise `ValueError`."""
         if strange := sorted(set(settings.categorical) - set(names)):
             raise ValueError(f"categorical names {strange}, the columns are {list(names)}; name some of these")
@@ -164,6 +174,12 @@ class TableCodec:
         """What an encoded row holds."""
         sizes = tuple(len(column.values) for column in self.columns.values())
         return Layout(len(self.numeric), self.scaler.indicators, sizes)
+
+    @property
+    def sources(self) -> NDArray[np.int64]:
+        """The raw column that each encoded one comes from, (width,)."""
+        blocks = np.repeat(np.array(list(self.columns), np.int64), self.layout.categories)
+        return np.concatenate([self.numeric, self.numeric[list(self.layout.indicators)], blocks])
 
     def encode(self, features: Floats, /) -> Floats:
         """Encode raw rows (n, d) to (n, width); another number of columns is refused.
@@ -228,7 +244,7 @@ class TableCodec:
         )
 
 
-def fit(features: Floats, *, settings: MGVAESettings, names: Sequence[str]) -> Codec:
+def fit(features: Floats, *, settings: AugmentationSettings, names: Sequence[str]) -> Codec:
     """Fit the codec that the settings ask for."""
     if not settings.image:
         return TableCodec.fit(features, settings=settings, names=names)

@@ -1,0 +1,72 @@
+"""Settings of every trainer with which a toy table is learned in a moment."""
+
+from typing import Any
+
+TINY_GAN = {"members": 2, "steps": 150, "evaluate_every": 50, "supervised_rate": 5e-3}
+TINY_BOOSTING = {"trees": 20, "bins": 255, "leaves": (8,)}
+TINY_SETTINGS: dict[str, dict[str, Any]] = {
+    "scarcegan": TINY_GAN,
+    "scarcegan_no_bad_generator": TINY_GAN,
+    "scarcegan_no_leeway": TINY_GAN,
+    "ssgan": TINY_GAN,
+    "leeway_mlp": TINY_GAN,
+    "mlp": TINY_GAN,
+    "aae": {"members": 2, "steps": 500, "evaluate_every": 250, "latent_dim": 2},
+    "qast": {
+        "epochs": 6,
+        "members": ("svc", "neighbors"),
+        "committee_folds": 0,
+        "fallback_folds": 2,
+        "rounds": 10,
+        "checkpoint_every": 3,
+        "boosting_trees": 30,
+    },
+    "mgvae": {
+        "units": (32,),
+        "latent_dim": 4,
+        "exemplars": 64,
+        "batch_size": 32,
+        "pretrain_steps": 200,
+        "finetune_steps": 60,
+        "fisher_rows": 20,
+        "folds": 2,
+        "ratios": (0.5,),
+        "classifier_units": (32,),
+        "classifier_steps": 200,
+        "classifier_batch": 64,
+        "classifier_rate": 5e-3,
+    },
+    "imsic": {
+        "units": (32,),
+        "noise_dim": 8,
+        "steps": 120,
+        "folds": 2,
+        "ratios": (1.0,),
+        "classifier_units": (32,),
+        "classifier_steps": 200,
+        "classifier_batch": 64,
+        "classifier_rate": 5e-3,
+    },
+    "importance_vector": {"members": 2, "epochs": 20, "warm_start": 15, "folds": 2, "classifier_epochs": 40},
+    "torch_mlp": {"epochs": 60, "rows": 32, "rate": 5e-3, "evaluate_every": 20},
+    "logistic_regression": {},
+    "kernel_logistic_regression": {"C": (10.0,), "width": (3.0,), "landmarks": 100},
+    "gradient_boosting": TINY_BOOSTING,
+    "gradient_boosting_plain": TINY_BOOSTING | {"rows_per_leaf": 5},
+    "random_forest": {"trees": 30, "rows_per_leaf": (3,)},
+    "extra_trees": {"trees": 40, "rows_per_leaf": (2, 5)},
+    "smote_boosting": TINY_BOOSTING | {"shares": (1.0,)},
+    "self_training": TINY_BOOSTING | {"confidences": (0.95,), "rounds": 2},
+    "isolation_forest": {"trees": 50},
+    "xgboost": {"trees": 20, "depth": (2,)},
+    "auto": {
+        "members": ("logistic_regression", "extra_trees", "gradient_boosting"),
+        "few_label_members": ("self_training",),
+        "member_settings": {
+            "logistic_regression": {"C": (0.1,)},
+            "extra_trees": {"trees": 20, "rows_per_leaf": (2,)},
+            "gradient_boosting": TINY_BOOSTING,
+            "self_training": TINY_BOOSTING | {"confidences": (0.95,), "rounds": 1},
+        },
+    },
+}

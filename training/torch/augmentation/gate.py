@@ -1,0 +1,184 @@
+"""Which synthetic rows the classifier learns from, and how many: sources and amounts compared on held-out rows.
+
+Takes a task, settings and what trains generators; gives augmented tables, and the arm that is best: real rows alone,
+copies, SMOTE, or a generator's rows in one of several amounts. Whatever the arm, classes weigh the same in the dense
+classifier, so there real rows alone are the method of class weights; the second stage's classifiers take no weights.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+from training.splits import Rows, folds
+from training.torch import second_stage
+from training.torch.augmentation import dense
+from training.torch.augmentation.codec import Codec
+from training.torch.augmentation.settings import AugmentationSettings
+from training.torch.augmentation.task import Codes, Samples, Task
+from training.torch.qast.course import Place
+from training.torch.qast.seeds import oversample
+from training.torch.second_stage import Classifier
+from training.trainer import Floats
+
+Doubles = NDArray[np.float64]
+
+REAL, COPIES, SMOTE = "real_rows", "copies", "smote"
+NEIGHBORS = 5  # of SMOTE
+COPY_STREAM = 10
+
+
+class Arm(NamedTuple):
+    """A source of synthetic rows, `real_rows` for none, and how many they are.
+
+    Attributes:
+        source: one of the three above, or the name of a generator.
+        ratio: rows made, as a share.
+        of: whether that is of what a class lacks to the majority's size, or of the real rows it has.
+    """
+
+    source: str
+    ratio: float = 1.0
+    of: Literal["lacking", "real"] = "lacking"
+
+    @property
+    def name(self) -> str:
+        """How the manifest calls it."""
+        return self.source if self.source in (REAL, COPIES, SMOTE) else f"{self.source}_{self.ratio:g}"
+
+
+WITHOUT_GENERATOR = (Arm(REAL, 0.0), Arm(COPIES), Arm(SMOTE))  # of equal arms the first is taken
+
+
+class Maker(Protocol):
+    """A trained generator."""
+
+    @property
+    def codec(self) -> Codec:
+        """Raw rows to encoded ones and back."""
+        ...
+
+    def sample(self, code: int, rows: int, *, seed: int) -> Samples:
+        """Make rows of a class, fewer than asked for where it cannot make as many."""
+        ...
+
+
+Train = Callable[[Task, int, Place], Maker]  # of a task, a seed, and a title with the place of checkpoints
+
+
+class Verdict(NamedTuple):
+    """What the validation found.
+
+    Attributes:
+        arm: the best one.
+        precision: mean average precision of each arm over the small classes, by name.
+        held_out: for each fold, the rows held out and their scores for the rare class under the best arm.
+    """
+
+    arm: Arm
+    precision: dict[str, float]
+    held_out: list[tuple[Rows, Doubles]]
+
+
+def wanted(task: Task, arm: Arm) -> dict[int, int]:
+    """Return by class how many rows an arm is to make, where it is any."""
+    counts = np.bincount(task.labels, minlength=len(task.classes))
+    share = {code: counts[code] if arm.of == "real" else counts[task.majority] - counts[code] for code in task.minority}
+    rows = {code: round(arm.ratio * max(0, int(whole))) for code, whole in share.items()}
+    return {code: many for code, many in rows.items() if many and arm.source != REAL}
+
+
+def augmented(task: Task, made: Maker, arm: Arm, *, seed: int) -> tuple[Floats, Codes]:
+    """Return real rows and then those of the arm, and their labels."""
+    make = {SMOTE: _interpolated, COPIES: _copied}.get(arm.source, _generated)
+    parts = make(task, made, wanted(task, arm), seed)
+    labels = [task.labels, *(np.full(len(rows), code, np.int64) for code, rows in parts.items())]
+    return np.concatenate([task.features, *parts.values()]), np.concatenate(labels)
+
+
+def _generated(task: Task, made: Maker, rows: Mapping[int, int], seed: int) -> dict[int, Floats]:
+    return {code: made.sample(code, many, seed=seed).features for code, many in rows.items()}
+
+
+def _copied(task: Task, made: Maker, rows: Mapping[int, int], seed: int) -> dict[int, Floats]:
+    return {
+        code: task.features[
+            np.random.default_rng([seed, COPY_STREAM, code]).choice(np.flatnonzero(task.labels == code), many)
+        ]
+        for code, many in rows.items()
+    }
+
+
+def _interpolated(task: Task, made: Maker, rows: Mapping[int, int], seed: int) -> dict[int, Floats]:
+    """Interpolate encoded rows, so that categories and what is missing go by the nearer of two rows."""
+    if not rows:
+        return {}
+    targets = {code: many + int((task.labels == code).sum()) for code, many in rows.items()}
+    encoded = made.codec.encode(task.features)
+    found, codes = oversample(encoded, task.labels, targets, neighbors=NEIGHBORS, seed=seed)
+    return {code: made.codec.decode(found[codes == code].astype(np.float32)) for code in rows}
+
+
+def fit_classifier(
+    task: Task, features: Floats, labels: Codes, settings: AugmentationSettings, *, seed: int
+) -> Classifier:
+    """Fit the classifier that the settings name to what `augmented` gave for a task."""
+    num_classes = len(task.classes)
+    if settings.classifier == "mlp":
+        return dense.fit(features, labels, classes=num_classes, settings=settings, seed=seed)
+    synthetic = np.arange(len(labels)) >= len(task.labels)
+    return second_stage.fit(features, labels, classes=num_classes, settings=settings, seed=seed, synthetic=synthetic)
+
+
+def validate(
+    task: Task,
+    generators: Mapping[str, Train],
+    arms: Sequence[Arm],
+    *,
+    rare_code: int,
+    settings: AugmentationSettings,
+    place: Place,
+) -> Verdict:
+    """Find the arm under which the small classes of held-out rows rank best.
+
+    For each fold generators and classifier are trained anew on the other rows. The choice leans the winner's figures a
+    little to the good side.
+
+    Args:
+        task: all labelled rows.
+        generators: what trains each generator that an arm names.
+        arms: to compare; of equal ones the first is taken.
+        rare_code: the class whose scores are kept.
+        settings: folds, seed and classifier are read.
+        place: title and checkpoints.
+
+    Raises:
+        ValueError: a class has fewer than two rows.
+    """
+    parts = folds(task.labels.astype(np.int8), settings.folds, seed=settings.seed, names=task.classes)
+    found: dict[str, list[tuple[Rows, Doubles]]] = {arm.name: [] for arm in arms}
+    for number, (training, held_out) in enumerate(parts):
+        inner = task._replace(features=task.features[training], labels=task.labels[training])
+        seed, own = settings.seed + 1 + number, place.of(f"fold {number + 1}")
+        made = {name: train(inner, seed, own) for name, train in generators.items()}
+        anyone = next(iter(made.values()))
+        for arm in arms:
+            rows, labels = augmented(inner, made.get(arm.source, anyone), arm, seed=seed)
+            fitted = fit_classifier(inner, rows, labels, settings, seed=seed)
+            scores = np.asarray(fitted.predict_proba(task.features[held_out]), np.float64)
+            found[arm.name].append((held_out, scores))
+    precision = {name: _precision(task, folded) for name, folded in found.items()}
+    best = max(arms, key=lambda arm: precision[arm.name])
+    return Verdict(best, precision, [(rows, scores[:, rare_code]) for rows, scores in found[best.name]])
+
+
+def _precision(task: Task, folded: Sequence[tuple[Rows, Doubles]]) -> float:
+    """Return the mean over folds and small classes of the average precision of class against rest."""
+    values = [
+        average_precision_score(task.labels[rows] == code, scores[:, code])
+        for rows, scores in folded
+        for code in task.minority
+    ]
+    return float(np.mean(values))
