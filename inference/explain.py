@@ -19,6 +19,7 @@ from inference.remarks import Wording
 from inference.settings import ScoreSettings
 from inference.training_course import course_of
 from training.artifact import Manifest
+from training.auto.facts import chosen_by
 from training.trainer import AddsUp, Artifact
 
 INTERVALS = "95 % percentile bootstrap over the held-out entities, 1,000 resamples drawn within rare and regular ones."
@@ -126,6 +127,7 @@ def _run(findings: Findings) -> report.Run:
         unlabeled=table.quality(findings.features_url)["entities"]["unlabelled"],
         best_step=manifest.history.get("best_step"),
         validation_average_precision=validation.get("value") if isinstance(validation, dict) else None,
+        chosen=chosen_by(manifest),
         settings=findings.settings,
         versions=manifest.versions,
     )

@@ -55,6 +55,8 @@ def _data(report: Report, schema: FeatureSchema) -> Iterator[str]:
         f"{shorten(run.trainer)} learned to find {shorten(run.rare)}. Labelled entities that training saw: "
         f"{known or 'none of this table'}; {number(entities['unlabelled'])} had no label for it{apart}."
     )
+    if run.chosen:
+        yield f"{shorten(run.trainer)} took {run.chosen}."
 
 
 def _limits(report: Report, adds_up: bool) -> Iterator[str]:

@@ -94,7 +94,7 @@ def render(report: Report) -> str:
             f"the quality record lacks {sorted(missing)}, it holds {sorted(report.quality)}; pass features/quality.json"
         )
     script, digest = _script()
-    text = _environment().get_template("report.html.j2").render(
+    text = environment().get_template("report.html.j2").render(
         report=report, run=report.run, quality=report.quality, evaluation=report.evaluation,
         words=WORDS, numbers=report_numbers, charts=CHARTS, script=script, script_digest=digest,
         alert_of={alert.entity_id: alert for alert in report.alerts},
@@ -106,15 +106,16 @@ def render(report: Report) -> str:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Return what every page is rendered by: templates, escaping, and filters for numbers and names."""
+    made = Environment(
         loader=PackageLoader("inference", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    made.filters |= {
         "number": report_numbers.number,
         "percent": report_numbers.percent,
         "score": report_numbers.score,
@@ -122,13 +123,13 @@ def _environment() -> Environment:
         "short": report_numbers.shorten,
         "name": report_numbers.feature_label,
     }
-    return environment
+    return made
 
 
 @cache
 def _script() -> tuple[Markup, str]:
     """Return the page's script and its digest, the only one that the page's security policy lets run."""
-    environment = _environment()
-    assert environment.loader is not None
-    text = environment.loader.get_source(environment, "report.js")[0]
+    templates = environment()
+    assert templates.loader is not None
+    text = templates.loader.get_source(templates, "report.js")[0]
     return Markup(text), base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -24,6 +24,7 @@ class Run:
         unlabeled: unlabelled rows that training saw.
         best_step: training step whose weights were kept, where the trainer has steps.
         validation_average_precision: average precision on the validation rows at that step.
+        chosen: which methods the trainer took, where it takes some, and why: a sentence without its full stop.
         settings: the run file, nested.
         versions: library name to version.
     """
@@ -40,6 +41,7 @@ class Run:
     unlabeled: int
     best_step: int | None = None
     validation_average_precision: float | None = None
+    chosen: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 

@@ -5,23 +5,17 @@ Screenshots and the printed page stay in `out/screenshots` under the repository 
 
 import base64
 import dataclasses
-import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
 from inference.report import render
+from tests.inference.chromium import DESKTOP, LOCAL, PHONE, opened, requests
 from tests.inference.report_example import bare, example
-
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
 pytestmark = pytest.mark.browser
 
-FLAGS = ["no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync", "disable-dev-shm-usage"]
-FLAGS += ["headless=new", "disable-background-networking", "disable-component-update"]
-DESKTOP, PHONE = (1280, 900), (360, 780)
 ANCHORS = (
     "header",
     "#list",
@@ -34,24 +28,7 @@ ANCHORS = (
     "#data",
     "#card",
 )
-SCREENSHOTS = Path(__file__).resolve().parents[2] / "out" / "screenshots"
 HOSTILE = "<script>document.title='owned'</script>\"' \u202e" + "x" * 10_000
-LOCAL = ("file:", "data:", "about:")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield chrome
-    chrome.quit()
 
 
 @pytest.fixture(scope="module")
@@ -59,24 +36,6 @@ def page(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(render(example(stories=3)), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def screenshots() -> Path:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    return SCREENSHOTS
-
-
-def opened(browser, page: Path, size: tuple[int, int] = DESKTOP, *, scripts: bool = True):
-    width, height = size
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripts})
-    browser.get("about:blank")
-    for log in ("browser", "performance"):
-        browser.get_log(log)
-    browser.get(page.as_uri())
-    return browser
 
 
 def shoot(browser, folder: Path, name: str, anchors: tuple[str, ...]) -> None:
@@ -88,11 +47,6 @@ def shoot(browser, folder: Path, name: str, anchors: tuple[str, ...]) -> None:
         )
         picture = folder / f"{name}-{anchor.strip('#')}.png"
         assert browser.save_screenshot(str(picture))
-
-
-def requests(browser) -> list[str]:
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 
 
 def visible_rows(browser) -> list[str]:
