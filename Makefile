@@ -14,7 +14,7 @@ VENV35 := .venv-spark35
 SOURCES := feature_extraction training inference jobs
 
 # Benchmarks that fill a page of docs/results, over hours; each goes on where it was stopped.
-PAGES := tests/benchmarks/qast.py tests/benchmarks/importance.py tests/benchmarks/mgvae.py
+PAGES := tests/benchmarks/qast.py tests/benchmarks/importance.py tests/benchmarks/mgvae.py tests/benchmarks/imsic.py
 
 .PHONY: demo test test-spark35 check bench pages zip clean
 

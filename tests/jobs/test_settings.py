@@ -10,8 +10,9 @@ from jobs.settings import RunSettings, SettingsError, field_names, load
 from tests.jobs import small_log
 
 ROOT = Path(__file__).resolve().parents[2]
-# Plans of a measurement, which tests/jobs/test_kddcup99.py reads, and a platform file, which test_render.py reads.
-OTHER_FILES = ("kddcup99_", "platform.")
+# Plans of a measurement, which tests/jobs/test_kddcup99.py reads, a platform file, which test_render.py reads, and a
+# graph, which test_imsic_graph.py reads.
+OTHER_FILES = ("kddcup99_", "platform.", "imsic_graph.")
 RUN_FILES = sorted(
     path
     for stage in ("feature_extraction", "jobs", "docker")

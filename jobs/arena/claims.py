@@ -1,0 +1,125 @@
+"""What the arena was asked to show, and what its figures say of it.
+
+Takes all results; gives sentences. A claim holds, or is missed by a figure, or is not measured as far as it says.
+"""
+
+import math
+from typing import NamedTuple
+
+import pandas as pd
+
+from jobs.arena import comparisons
+from jobs.arena.comparisons import PRECISION, Difference
+from jobs.arena.fit import DONE
+from jobs.arena.plan import AUTO, NAIVE, REFERENCE, SEEDS
+from jobs.arena.tables import figure, signed
+from jobs.kddcup99.tables import markdown
+
+# Average precision of scikit-learn's boosting on naive aggregates, five folds, as published beside the logs.
+BARS = {
+    "backblaze_next20d": 0.154,
+    "bpic12_fraudcheck": 0.808,
+    "cdnow_whale250": 0.347,
+    "completejourney_first_redeem": 0.101,
+    "handbook_sim_compromised": 0.476,
+    "nafld_death3y": 0.127,
+    "oulad_distinction": 0.200,
+    "physionet2012": 0.543,
+}
+WANTED_LOGS, WANTED_GAIN = 7, 0.15
+FEW = ("20", "50")
+MINUTES, CORES = 30, 2
+
+
+class Verdict(NamedTuple):
+    """How `auto` stands on one log to boosting on naive aggregates, seed by seed, with all labels."""
+
+    data: str
+    auto: "pd.Series[float]"
+    naive: "pd.Series[float]"
+    found: Difference
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether it is worse beyond noise: the 95 % interval of the difference lies below 0."""
+        return self.found.interval[1] < 0
+
+
+def all_labels(rows: pd.DataFrame) -> str:
+    """Say whether `auto` on the whole pipeline beats boosting on naive aggregates with all labels, and show how."""
+    verdicts = [found for data in BARS if (found := _verdict(rows, data)) is not None]
+    better = [found.data for found in verdicts if found.found.mean > 0]
+    worse = [found.data for found in verdicts if found.is_worse]
+    missing = [data for data in BARS if data not in {found.data for found in verdicts}]
+    asked = f"at least {WANTED_LOGS} of {len(BARS)} logs, and on none worse beyond noise"
+    if worse or len(better) + len(missing) < WANTED_LOGS:
+        word = "is missed"
+    else:
+        word = "not decided yet" if len(better) < WANTED_LOGS else "holds" + " so far" * bool(missing)
+    said = f"it is better on {len(better)} of {len(verdicts)} measured ones"
+    said += f", worse beyond noise on {', '.join(worse)}" if worse else ", worse beyond noise on none"
+    said += f"; above the published bar on {sum(found.auto.mean() > BARS[found.data] for found in verdicts)}"
+    said += f"; with {SEEDS} seeds or more not measured on {', '.join(missing)}" if missing else ""
+    bullet = (
+        f"- All labels: `{AUTO}` on the whole pipeline is to beat `{REFERENCE}` on naive aggregates on {asked}: {said}"
+        f": **{word}**."
+    )
+    lines = [
+        [found.data, f"{BARS[found.data]:.3f}", figure(found.naive), figure(found.auto), signed(found.found)]
+        for found in verdicts
+    ]
+    header = ["log", "published bar", f"`{REFERENCE}` on `{NAIVE}`", f"`{AUTO}`", "difference"]
+    return bullet + ("\n\n" + markdown(header, lines) if lines else "")
+
+
+def _verdict(rows: pd.DataFrame, data: str) -> Verdict | None:
+    done = rows[(rows["data"] == data) & (rows["budget"] == "all") & (rows["outcome"] == DONE)]
+    auto = done[done["main"] & (done["trainer"] == AUTO)].set_index("seed")[PRECISION]
+    naive = done[(done["features"] == NAIVE) & (done["trainer"] == REFERENCE)].set_index("seed")[PRECISION]
+    found = comparisons.difference(auto, naive)
+    return Verdict(data, auto, naive, found) if found.seeds >= SEEDS else None
+
+
+def few_labels(rows: pd.DataFrame) -> str:
+    """Say by how much `auto` beats the reference on the same few labels, on average over the logs."""
+    own = rows[rows["main"] & rows["data"].isin(list(BARS))]
+    means = comparisons.means(own)
+    gains = {budget: _gain(means, budget) for budget in FEW}
+    parts = [
+        f"{budget}: {gain.mean():+.1%} over {len(gain)} logs" if len(gain) else f"{budget}: not measured"
+        for budget, gain in gains.items()
+    ]
+    mean = sum(gain.mean() for gain in gains.values()) / len(gains)
+    so_far = " so far" * any(len(gain) < len(BARS) for gain in gains.values())
+    word = "not measured" if math.isnan(mean) else ("holds" if mean >= WANTED_GAIN else "is missed") + so_far
+    return (
+        f"- {' and '.join(FEW)} rare labels: `{AUTO}` is to beat `{REFERENCE}` on the same labels and features by "
+        f"{WANTED_GAIN:.0%} of its average precision, on average over the logs. Labels {'; '.join(parts)}: **{word}**."
+    )
+
+
+def _gain(means: pd.DataFrame, budget: str) -> "pd.Series[float]":
+    if not {AUTO, REFERENCE} <= set(means):
+        return pd.Series(dtype="float64")
+    own = means[means.index.get_level_values("budget") == budget]
+    return (own[AUTO] / own[REFERENCE] - 1).dropna()
+
+
+def column_time(rows: pd.DataFrame) -> str:
+    """Say how long one log takes with every method, budget and five seeds, if two processors shared the work."""
+    own = rows[rows["main"] & rows["data"].isin(list(BARS)) & (rows["seed"] < SEEDS)]
+    minutes = own.groupby("data")["process_seconds"].sum() / 60 / CORES
+    minutes = minutes[minutes > 0].sort_values()
+    asked = (
+        f"- One log with every method, label budget and {SEEDS} seeds is to take less than {MINUTES} minutes on "
+        f"{CORES} processors"
+    )
+    if minutes.empty:
+        return f"{asked}: **not measured**."
+    each = ", ".join(f"{data} {value:.1f}" for data, value in minutes.items())
+    return f"{asked}. What was measured of each, minutes for {CORES} processors with nothing else to do: {each}."
+
+
+def section(rows: pd.DataFrame) -> str:
+    """Return all claims and what became of them."""
+    return "\n\n".join([few_labels(rows) + "\n" + column_time(rows), all_labels(rows)])

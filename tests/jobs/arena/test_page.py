@@ -1,0 +1,135 @@
+"""The page: its tables, sentences and drawings say what the rows say, and what is missing."""
+
+import xml.etree.ElementTree as ElementTree
+
+import pandas as pd
+import pytest
+
+from jobs.arena import advice, claims, ledger, page, plan, tables
+from jobs.arena.plan import AUTO, Plan
+from tests.jobs.arena import results
+from training.trainer import TRAINERS
+
+ASKED = Plan(trainers=("gradient_boosting",))
+LOGS = tuple(claims.BARS)
+
+
+@pytest.fixture(autouse=True)
+def _auto_is_a_method(monkeypatch):
+    monkeypatch.setitem(TRAINERS, AUTO, "training.baselines:GradientBoosting")
+    monkeypatch.setattr(plan, "is_baseline", lambda name: "boosting" in name or "regression" in name)
+    monkeypatch.setattr(Plan, "method", lambda self, trainer: "00000000")
+
+
+def typed(*parts):
+    return pd.concat([ledger.typed(part) for part in parts], ignore_index=True)
+
+
+def test_all_of_it_is_written_and_drawn(tmp_path):
+    rows = typed(
+        results.rows(skill=results.SKILL | {AUTO: 0.36}),
+        results.rows(
+            data=[f"adbench_{number}" for number in range(12)], kind="table", skill=results.SKILL | {AUTO: 0.3}
+        ),
+        results.rows(data=("nafld_death3y",), skill={"mlp": 0.1}, outcome="failed"),
+        results.rows(data=("nafld_death3y",), skill={"aae": 0.1}, outcome="left out", budgets=("200",)),
+    )
+    place = page.write(str(tmp_path / "page"), tmp_path / "fits", rows, ASKED)
+    text = (tmp_path / "page" / "arena.md").read_text()
+    assert place.endswith("arena.md")
+    assert "| `gradient_boosting` (baseline) |" in text
+    assert "- Labels 20: beyond noise, than the best baseline better on " in text
+    assert "`mlp`: 10 fits failed (ValueError: it did not work): nafld_death3y (10)." in text
+    assert "nafld_death3y, labels 200: left out" in text
+    drawings = sorted((tmp_path / "page").glob("*.svg"))
+    assert {path.name for path in drawings} >= {
+        "arena_event_logs_all_ranks.svg",
+        "arena_event_logs_differences.svg",
+        "arena_adbench_20_ranks.svg",
+    }
+    for path in drawings:
+        ElementTree.parse(path)
+        assert f"({path.name})" in text
+    assert len(pd.read_parquet(tmp_path / "fits" / "results.parquet")) == len(rows)
+
+
+def test_the_same_rows_give_the_same_bytes_and_are_found_again(tmp_path):
+    rows = typed(results.rows())
+    texts = []
+    for found in (rows, rows[rows["data"] == "oulad_distinction"]):
+        page.write(str(tmp_path / "page"), tmp_path / "fits", found, ASKED)
+        texts.append({path.name: path.read_bytes() for path in sorted((tmp_path / "page").iterdir())})
+    assert texts[0] == texts[1]
+
+
+def test_new_rows_replace_old_ones_but_wishes_do_not(tmp_path):
+    old = typed(results.rows(skill={"mlp": 0.2}))
+    page.write(str(tmp_path), tmp_path / "fits", old, ASKED)
+    wishes = old.assign(outcome="not run", average_precision=float("nan"))
+    better = old[old["seed"] == 0].assign(average_precision=0.9)
+    found = ledger.merged(str(tmp_path), typed(wishes[wishes["seed"] > 0], better))
+    assert (found[found["seed"] == 0]["average_precision"] == 0.9).all()
+    assert (found["outcome"] == "done").all()
+    assert len(found) == len(old)
+
+
+def test_a_twin_of_another_program_is_refused(tmp_path):
+    (tmp_path / "arena.csv").write_text("data,score\nx,1\n")
+    with pytest.raises(ValueError, match="other columns than this program writes"):
+        ledger.merged(str(tmp_path), typed(results.rows()))
+
+
+def test_old_code_is_told(tmp_path):
+    rows = typed(results.rows(skill={"mlp": 0.2}, method="11111111"))
+    page.write(str(tmp_path), tmp_path / "fits", rows, ASKED)
+    assert f"{len(rows)} figures were measured with other settings" in (tmp_path / "arena.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("skill", "logs", "verdict"),
+    [(0.36, LOGS, "**holds**"), (0.1, LOGS, "**is missed**"), (0.36, LOGS[:3], "**not decided yet**")],
+)
+def test_the_claim_on_all_labels_is_decided_by_the_figures(skill, logs, verdict):
+    said = claims.all_labels(typed(results.rows(data=logs, skill=results.SKILL | {AUTO: skill})))
+    assert verdict in said.split("\n")[0]
+    better = len(logs) if skill > 0.3 else 0
+    assert f"it is better on {better} of {len(logs)} measured ones" in said
+
+
+@pytest.mark.parametrize(("skill", "verdict"), [(0.30 * 1.5, "**holds**"), (0.30, "**is missed**")])
+def test_the_claim_on_few_labels_is_decided_by_the_figures(skill, verdict):
+    rows = results.rows(data=LOGS, skill=results.SKILL | {AUTO: skill}, budgets=("20", "50"), seeds=2)
+    assert verdict in claims.few_labels(typed(rows))
+
+
+def test_what_is_not_measured_is_said_to_be_so():
+    rows = typed(results.rows(skill={"mlp": 0.2}))
+    assert "**not measured**" in claims.few_labels(rows)
+    assert "measured on " + ", ".join(LOGS) in claims.all_labels(rows)
+    assert tables.differences(rows) == "`auto` is not measured yet."
+    assert advice.section(rows.assign(outcome="failed")) == advice.NOTHING
+
+
+def test_the_time_of_a_column_is_the_sum_of_its_processes():
+    rows = typed(results.rows(data=LOGS[:1], skill={"mlp": 0.2}, seeds=6)).assign(process_seconds=120.0)
+    assert f"nothing else to do: {LOGS[0]} 10." in claims.column_time(rows)  # 10 fits of 2 minutes for two processors
+
+
+def test_the_advice_names_the_best_the_cheaper_and_what_is_not_worth_it():
+    rows = typed(results.rows(data=LOGS, skill={"scarcegan": 0.40, "gradient_boosting": 0.395, "mlp": 0.1}, seeds=5))
+    costs = rows["trainer"].map({"scarcegan": 60.0, "gradient_boosting": 2.0, "mlp": 30.0})
+    said = advice.section(rows.assign(cpu_seconds=costs))
+    assert "All labels: `scarcegan` ranks best" in said
+    assert "`gradient_boosting` is so on" in said
+    assert "`mlp` (-" in said
+    assert "30 times" not in said
+    assert "15 times the processor's time" in said
+    assert "adds beyond noise on " + ", ".join(sorted(LOGS)) in said
+
+
+def test_few_data_sets_side_by_side_many_in_summary():
+    few = tables.precision(typed(results.rows())[lambda rows: rows["main"] & (rows["budget"] == "all")])
+    assert few.split("\n")[0] == "| method | backblaze_next20d | cdnow_whale250 | oulad_distinction |"
+    assert few.split("\n")[2].count("**") == 6
+    many = typed(results.rows(data=[f"t{number:02d}" for number in range(12)], kind="table", budgets=("all",)))
+    assert "mean rank" in tables.precision(many).split("\n")[0]
