@@ -1,5 +1,6 @@
 """IMSIC from a reader to an artifact, saved, read, and asked for rows, factors and what a code changes."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def test_every_arm_gives_the_rows_that_it_promises(arm):
 def test_several_structure_weights_are_compared_and_the_best_is_taken(monkeypatch):
     fields = imsic.TINY | {"structure_weights": (0.0, 0.5), "ratios": (1.0,), "steps": 2}
     given = {"real_rows": 0.5, "copies": 0.4, "smote": 0.4, "imsic_structure_0_1": 0.6, "imsic_structure_0.5_1": 0.7}
-    values = iter(given.values())
+    values = itertools.cycle(given.values())  # asked for each fold, and in the end for all of them
     monkeypatch.setattr(gate, "_precision", lambda task, folded: next(values))
     manifest = IMSIC(**fields).fit(tables.reader()).manifest
     assert manifest.metrics["average_precision_by_arm"] == given

@@ -5,6 +5,7 @@ copies, SMOTE, or a generator's rows in one of several amounts. Whatever the arm
 classifier, so there real rows alone are the method of class weights; the second stage's classifiers take no weights.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
@@ -24,6 +25,8 @@ from training.torch.second_stage import Classifier
 from training.trainer import Floats
 
 Doubles = NDArray[np.float64]
+
+logger = logging.getLogger(__name__)
 
 REAL, COPIES, SMOTE = "real_rows", "copies", "smote"
 NEIGHBORS = 5  # of SMOTE
@@ -169,6 +172,8 @@ def validate(
             fitted = fit_classifier(inner, rows, labels, settings, seed=seed)
             scores = np.asarray(fitted.predict_proba(task.features[held_out]), np.float64)
             found[arm.name].append((held_out, scores))
+            ranked = _precision(task, found[arm.name][-1:])
+            logger.info("%s, %s: average precision %.3f on the rows held out", own.title, arm.name, ranked)
     precision = {name: _precision(task, folded) for name, folded in found.items()}
     best = max(arms, key=lambda arm: precision[arm.name])
     return Verdict(best, precision, [(rows, scores[:, rare_code]) for rows, scores in found[best.name]])
