@@ -6,7 +6,7 @@ is for the method's own artifact.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,10 @@ from training.torch.augmentation.mlp import MLP
 from training.torch.augmentation.settings import AugmentationSettings
 from training.torch.second_stage import Classifier
 from training.trainer import Floats
+
+if TYPE_CHECKING:
+    from training.torch.augmentation.gate import Maker
+    from training.torch.augmentation.task import Samples
 
 REFERENCE = "reference.safetensors"
 ROWS_AT_ONCE = 8192
@@ -78,6 +82,27 @@ class AugmentedArtifact(Described):
                 "Ask for one of these, or train with the class's name in `minority`"
             )
         return self.classes.index(str(name))
+
+    def sample(self, label: str | int, rows: int, *, seed: int) -> "Samples":
+        """Make synthetic rows of one class, best first; fewer where the generator refuses too many of its own.
+
+        Args:
+            label: name or code of the class.
+            rows: how many.
+            seed: one seed gives one set of rows.
+
+        Raises:
+            ValueError: there is no such class, the generator was not trained to make it, or `rows` is negative.
+        """
+        code = self.code_of(label)
+        if rows < 0:
+            raise ValueError(f"rows is {rows}; ask for 0 or more")
+        return self._generator.sample(code, rows, seed=seed)
+
+    @property
+    def _generator(self) -> "Maker":
+        """The generator, built from its files."""
+        raise NotImplementedError  # each method's own
 
     def save(self, url: str) -> None:
         """Write classifier, generator and, last, the manifest to a folder."""

@@ -22,7 +22,6 @@ from training.torch.second_stage import Classifier
 from training.trainer import Floats
 
 if TYPE_CHECKING:
-    from training.torch.augmentation.task import Samples
     from training.torch.imsic.generator import Generator, Traversal
 
 VALUES = (-1.0, -0.5, 0.0, 0.5, 1.0)
@@ -47,22 +46,6 @@ class IMSICArtifact(AugmentedArtifact):
         """The graph it was trained with."""
         with artifact.refusing("the graph of this IMSIC"):
             return Graph(**self.manifest.history["graph"])
-
-    def sample(self, label: str | int, rows: int, *, seed: int) -> "Samples":
-        """Make synthetic rows of one class, the surest first; fewer where too many are refused.
-
-        Args:
-            label: name or code of the class.
-            rows: how many.
-            seed: one seed gives one set of rows.
-
-        Raises:
-            ValueError: there is no such class, it is the largest, or `rows` is negative.
-        """
-        code = self.code_of(label)
-        if rows < 0:
-            raise ValueError(f"rows is {rows}; ask for 0 or more")
-        return self._generator.sample(code, rows, seed=seed)
 
     def encode_codes(self, features: Floats) -> Floats:
         """Return the factors of raw rows, (rows, factors), as the code head reads them; another width is refused."""

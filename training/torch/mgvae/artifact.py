@@ -21,7 +21,6 @@ from training.torch.second_stage import Classifier
 from training.trainer import Floats
 
 if TYPE_CHECKING:
-    from training.torch.augmentation.task import Samples
     from training.torch.mgvae.generator import Generator
 
 
@@ -38,22 +37,6 @@ class MGVAEArtifact(AugmentedArtifact):
         """Make one whose contributions add up if its classifier is the dense network."""
         kind = AddingUpMGVAE if isinstance(classifier, MLP) else MGVAEArtifact
         return kind(manifest, classifier, reference, generator_files)
-
-    def sample(self, label: str | int, rows: int, *, seed: int) -> "Samples":
-        """Make synthetic rows of one class by translating majority rows, best first.
-
-        Args:
-            label: name or code of the class.
-            rows: how many.
-            seed: one seed gives one set of rows.
-
-        Raises:
-            ValueError: there is no such class, the generator was not trained to make it, or `rows` is negative.
-        """
-        code = self.code_of(label)
-        if rows < 0:
-            raise ValueError(f"rows is {rows}; ask for 0 or more")
-        return self._generator.sample(code, rows, seed=seed)
 
     def translate(self, features: Floats, label: str | int | None = None, *, seed: int | None = None) -> "Pairs":
         """Say what raw rows of the majority would look like as rows of another class.
