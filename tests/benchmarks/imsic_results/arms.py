@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score, recall_score
+from sklearn.metrics import average_precision_score, f1_score, recall_score
 
 from inference.edges import judged
 from tests.benchmarks.imsic_results import convnet, images
@@ -37,7 +37,7 @@ NEIGHBORS = 5
 ATTEMPTS = 4  # candidates at most for each row wanted
 CLASSES = 10
 BATCH, BATCHES = 64, 141  # of the generator, and how many of them make an epoch of the 9,000 rows
-MEASURES = ("acsa", "gmean", "macro_f1", "rarest_recall")
+MEASURES = ("acsa", "gmean", "macro_f1", "rarest_recall", "average_precision", "rarest_precision")
 RECALLS = tuple(f"recall_{digit}" for digit in range(CLASSES))
 # What is known of a generator: its class head's share of right ones, rows it could not make, and its graph.
 OF_GENERATORS = ("class_accuracy", "shortfall", "least_own", "most_forbidden", "edges_that_hold")
@@ -108,19 +108,31 @@ def measure(job: Job) -> dict[str, Any]:
     split = images.split(job.data, job.seed, plan.tail)
     rows, labels, facts = _table(job, split)
     weights = class_weights(labels, CLASSES) if job.arm == WEIGHTS else None
-    given = convnet.predictions(rows, labels, split.test_rows, size=plan.classifier, weights=weights, seed=job.seed)
-    return scores(split.test_labels, given) | facts | {"cpu_seconds": round(time.process_time() - started, 1)}
+    chances = convnet.predictions(rows, labels, split.test_rows, size=plan.classifier, weights=weights, seed=job.seed)
+    return scores(split.test_labels, chances) | facts | {"cpu_seconds": round(time.process_time() - started, 1)}
 
 
-def scores(truth: Codes, given: Codes) -> dict[str, float]:
-    """Return mean recall, its geometric mean, macro-F1, the mean recall of the five rarest, and each class's recall."""
-    codes = list(range(CLASSES))
+def scores(truth: Codes, chances: NDArray[np.float64]) -> dict[str, float]:
+    """Return the measures of a classifier, and each class's recall.
+
+    Args:
+        truth: (n,) classes.
+        chances: (n, K) of each class; the likeliest is what is given.
+
+    Returns:
+        Mean recall, its geometric mean, macro-F1, the mean recall of the five rarest, and the average precision of each
+        class against the others, its mean over all classes and over the five rarest.
+    """
+    codes, given = list(range(CLASSES)), chances.argmax(axis=1)
+    precisions = [float(average_precision_score(truth == code, chances[:, code])) for code in codes]
     recalls = recall_score(truth, given, labels=codes, average=None, zero_division=0.0)
     return {
         "acsa": float(recalls.mean()),
         "gmean": float(np.prod(recalls) ** (1 / CLASSES)),
         "macro_f1": float(f1_score(truth, given, labels=codes, average="macro", zero_division=0.0)),
         "rarest_recall": float(recalls[-images.RAREST :].mean()),
+        "average_precision": float(np.mean(precisions)),
+        "rarest_precision": float(np.mean(precisions[-images.RAREST :])),
     } | dict(zip(RECALLS, map(float, recalls), strict=True))
 
 

@@ -34,8 +34,8 @@ def predictions(
     size: Size,
     weights: NDArray[np.float32] | None,
     seed: int,
-) -> NDArray[np.int64]:
-    """Learn from rows (n, P) with pixels from 0 to 255, and return the class of each tested row.
+) -> NDArray[np.float64]:
+    """Learn from rows (n, P) with pixels from 0 to 255, and return each tested row's chance of each class, (B, K).
 
     Args:
         rows: real and synthetic ones.
@@ -53,10 +53,10 @@ def predictions(
     network.eval()
     with torch.no_grad():
         parts = [
-            network(_scaled(torch.from_numpy(tested[at : at + ROWS_AT_ONCE]).to(device))).argmax(dim=1).cpu().numpy()
+            network(_scaled(torch.from_numpy(tested[at : at + ROWS_AT_ONCE]).to(device))).softmax(dim=1).cpu().numpy()
             for at in range(0, len(tested), ROWS_AT_ONCE)
         ]
-    return np.concatenate(parts)
+    return np.concatenate(parts).astype(np.float64)
 
 
 def _train(

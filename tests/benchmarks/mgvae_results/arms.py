@@ -8,7 +8,8 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,6 +86,8 @@ def settings_of(job: Job) -> MGVAESettings:
         "classifier_steps": plan.classifier_steps,
         "stored_rows": 40_000,
         "surplus": 1,
+        # Of 300 to 3,000, on training images that nothing else uses: more helps 300 rare rows, and does nothing to 50.
+        "finetune_steps": 2000,
     }
     return MGVAESettings(**given | ABLATIONS.get(job.arm, {}))
 
@@ -98,8 +101,9 @@ def fingerprint(job: Job) -> str:
 def measure(job: Job) -> dict[str, Any]:
     """Do a job and return its measures, and the processor seconds it took."""
     torch.set_num_threads(1)
-    started = time.process_time()
     split = images.split(job.data, job.ratio, PLANS[job.plan].majority)
+    before = _known(_origin(job)).cpu_seconds if job.arm in ABLATIONS else 0.0
+    started = time.process_time()
     chance = _chance(job, split, settings_of(job))
     recalls = [(((chance > 0.5) == code)[split.test_labels == code]).mean() for code in (0, 1)]
     return {
@@ -107,7 +111,7 @@ def measure(job: Job) -> dict[str, Any]:
         "acsa": float(np.mean(recalls)),
         "gm": float(np.sqrt(np.prod(recalls))),
         "average_precision": float(average_precision_score(split.test_labels, chance)),
-        "cpu_seconds": round(time.process_time() - started, 1),
+        "cpu_seconds": round(before + time.process_time() - started, 1),
     }
 
 
@@ -152,14 +156,40 @@ def _table(job: Job, split: Split, settings: MGVAESettings) -> tuple[Rows, Codes
         vae = ConditionalVAE.fit(split.rows / 255, split.labels, settings=settings, seed=job.seed)
         made = vae.sample(1, lacking, random) * 255
     elif job.arm in ABLATIONS:
-        names = tuple(f"pixel{number}" for number in range(split.rows.shape[1]))
-        task = Task(split.rows, split.labels, ("majority", "rare"), names, 0, (1,))
-        trained = generator.train(task, settings=settings, seed=job.seed, place=Place(job.arm))
+        pretrained = _known(_origin(job)).pretrained
+        trained = generator.finetune(pretrained, _task(split), settings, job.seed, Place(job.arm))
         made = trained.generator.sample(1, lacking, seed=job.seed).features
     else:
         return split.rows, split.labels
     rows = np.concatenate([split.rows, np.asarray(made, np.float32)])
     return rows, np.concatenate([split.labels, np.ones(lacking, np.int64)])
+
+
+def _task(split: Split) -> Task:
+    names = tuple(f"pixel{number}" for number in range(split.rows.shape[1]))
+    return Task(split.rows, split.labels, ("majority", "rare"), names, 0, (1,))
+
+
+def _origin(job: Job) -> Job:
+    """Return the job whose pre-training is that of a job: the majority is the same whatever the ratio."""
+    arm = "mgvae" if job.arm == "without_ewc" else job.arm
+    return job._replace(ratio=max(images.ROWS_PER_CLASS), arm=arm)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A pre-training, and the processor seconds it took."""
+
+    pretrained: generator.Pretrained
+    cpu_seconds: float
+
+
+@lru_cache(maxsize=len(ABLATIONS))
+def _known(job: Job) -> _Known:
+    started = time.process_time()
+    split = images.split(job.data, job.ratio, PLANS[job.plan].majority)
+    pretrained = generator.pretrain(_task(split), settings=settings_of(job), seed=job.seed, place=Place(job.arm))
+    return _Known(pretrained, time.process_time() - started)
 
 
 class _Cosine(nn.Module):

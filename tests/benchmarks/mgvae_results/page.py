@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from tests.benchmarks.mgvae_results.arms import ARMS, MEASURES, PLANS, Job
+from tests.benchmarks.mgvae_results import images
+from tests.benchmarks.mgvae_results.arms import ARMS, MEASURES, PLANS, Job, settings_of
 from tests.benchmarks.results.markdown import spread, table
 
 INTRODUCTION = """# MGVAE on MNIST and Fashion-MNIST
@@ -23,7 +24,8 @@ puts a softmax before a cross-entropy that takes it again, which is why ERM and 
 
 B-ACC is the share of test rows that are right, ACSA the mean recall of the two classes, GM their geometric mean, all in
 percent and of the whole test set, at a threshold of 0.5; AP the average precision of classes 5 to 9. Published figures
-are B-ACC."""
+are B-ACC. A seed draws everything but the rows. The number of fine-tuning steps was chosen by one seed on training
+images that no split uses; nothing was chosen on test rows."""
 # Table 2 and 3 of the paper, B-ACC in percent: data, ratio, arm.
 PUBLISHED = {
     ("mnist", 100): {"erm": 51.4, "focal": 51.4, "rw": 77.4, "cbrw": 75.1, "ldam": 82.9, "rs": 79.2, "smote": 80.6}
@@ -47,6 +49,9 @@ PUBLISHED = {
     ("fashion", 600): {"erm": 80.7, "focal": 81.9, "rw": 83.6, "cbrw": 82.8, "ldam": 83.7, "rs": 81.7, "smote": 80.7}
     | {"conditional_vae": 82.8, "mgvae": 84.8},
 }
+WITHIN = 2.0  # points of B-ACC by which MGVAE may lie below its published figure
+ABLATED = ("gaussian_prior", "without_pretraining", "without_ewc", "mgvae")  # as the paper's ablation orders them
+COMPARED = ("erm", "rw", "rs", "smote", "conditional_vae")
 HEADER = ("arm", "seeds", "B-ACC", "published", "ACSA", "GM", "AP")
 
 
@@ -56,21 +61,61 @@ def text(rows: pd.DataFrame, jobs: Sequence[Job]) -> str:
     missing = sum(tuple(job) not in done for job in jobs)
     parts = [INTRODUCTION, f"{len(jobs) - missing:,} of {len(jobs):,} measurements of the plan are done."]
     for (plan, data, ratio), own in rows.groupby(["plan", "data", "ratio"], sort=False):
-        parts.append(f"## {data}, ratio {ratio}, plan `{plan}`\n\n{_schedule(str(plan))}\n\n{_table(own)}")
+        parts += [f"## {data}, ratio {ratio}, plan `{plan}`", _schedule(str(plan)), _table(own)]
+        parts += [part for part in (_bar(own), _order(own), _differences(own)) if part]
     return "\n\n".join(parts) + "\n"
 
 
 def _schedule(plan: str) -> str:
     known = PLANS[plan]
+    own = settings_of(Job("mnist", max(images.ROWS_PER_CLASS), 0, "mgvae", plan))
     rows = f"the first {known.majority:,} majority rows" if known.majority else "all majority rows"
     return (
-        f"{known.classifier_steps:,} steps of the classifier, {known.pretrain_steps:,} of pre-training, "
-        f"{known.exemplars:,} exemplars, {rows}."
+        f"{known.classifier_steps:,} steps of the classifier, {known.pretrain_steps:,} of pre-training, fine-tuning of "
+        f"{own.steps_per_row} steps a rare row, {own.finetune_steps:,} at most, {known.exemplars:,} exemplars, {rows}."
     )
 
 
+def _bar(rows: pd.DataFrame) -> str:
+    """Say whether MGVAE comes near its published figure."""
+    own = 100 * rows.loc[rows["arm"] == "mgvae", "b_acc"]
+    if not len(own):
+        return ""
+    least = _published(rows)["mgvae"] - WITHIN
+    verdict = "**holds**" if own.mean() >= least else f"**is missed by {least - own.mean():.1f}**"
+    asked = f"{WITHIN:g} points below the published figure or better, {least:.1f}"
+    return f"B-ACC of `mgvae`, {asked}: {spread(own, 1)}: {verdict}."
+
+
+def _order(rows: pd.DataFrame) -> str:
+    """Say in which order the ablations come, from the lowest B-ACC."""
+    means = (100 * rows.groupby("arm")["b_acc"].mean()).reindex(ABLATED).dropna()
+    if len(means) < len(ABLATED):
+        return ""
+    found = means.sort_values(kind="stable")
+    verdict = "**holds**" if tuple(found.index) == ABLATED else "**does not hold**"
+    order = " < ".join(f"`{arm}` {mean:.1f}" for arm, mean in found.items())
+    return f"The paper's order, {' < '.join(f'`{arm}`' for arm in ABLATED)}, {verdict}: {order}."
+
+
+def _differences(rows: pd.DataFrame) -> str:
+    by_seed = {arm: own.set_index("seed")[["b_acc", "average_precision"]] for arm, own in rows.groupby("arm")}
+    if "mgvae" not in by_seed:
+        return ""
+    lines = []
+    for other in COMPARED:
+        if other in by_seed:
+            gains = 100 * (by_seed["mgvae"] - by_seed[other]).dropna()
+            lines.append((f"`{other}`", str(len(gains)), *(spread(gains[name], 1) for name in gains)))
+    return table(("`mgvae` less", "seeds", "B-ACC", "AP"), lines)
+
+
+def _published(rows: pd.DataFrame) -> dict[str, float]:
+    return PUBLISHED[(rows["data"].iloc[0], int(rows["ratio"].iloc[0]))]
+
+
 def _table(rows: pd.DataFrame) -> str:
-    published = PUBLISHED[(rows["data"].iloc[0], int(rows["ratio"].iloc[0]))]
+    published = _published(rows)
     lines = []
     for arm in ARMS:
         own = rows[rows["arm"] == arm]

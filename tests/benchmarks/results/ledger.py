@@ -88,14 +88,19 @@ class Ledger:
         todo = self.missing(jobs, self.read(folder), fingerprint)
         logger.info("%d measurements, %d of them to do", len(jobs), len(todo))
         started, rows = time.monotonic(), self.read(folder)
+        if not todo:
+            self._write_page(folder, page(rows))  # which may say more than when the last row was made
         for number, (job, found) in enumerate(work_off(todo, measure), start=1):
             self.add(folder, job, found | {FINGERPRINT: fingerprint(job)})
             rows = self.read(folder)
-            storage.write_bytes(storage.join(folder, self.file.replace(".csv", ".md")), page(rows).encode())
+            self._write_page(folder, page(rows))
             said = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
             passed = time.monotonic() - started
             logger.info("%d of %d, %.0f s: %s: %s", number, len(todo), passed, " ".join(map(str, job)), said)
         return rows
+
+    def _write_page(self, folder: str, text: str) -> None:
+        storage.write_bytes(storage.join(folder, self.file.replace(".csv", ".md")), text.encode())
 
     def done(self, rows: pd.DataFrame) -> dict[tuple[Any, ...], str]:
         """Return the fingerprint of each row by its keys."""

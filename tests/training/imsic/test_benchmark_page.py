@@ -109,13 +109,17 @@ def test_an_epoch_of_the_papers_rows_is_141_batches(digits):
 
 def test_scores_are_those_of_the_definitions():
     truth = np.repeat(np.arange(10), 4)
-    given = truth.copy()
-    given[-4:-2] = 0
-    found = arms.scores(truth, given)
+    chances = np.eye(10)[truth]
+    chances[-4:-2] = np.eye(10)[0]
+    found = arms.scores(truth, chances)
     assert found["acsa"] == pytest.approx(0.95)
     assert found["gmean"] == pytest.approx(0.5**0.1)
     assert found["rarest_recall"] == pytest.approx(0.9)
     assert (found["recall_9"], found["recall_0"]) == (0.5, 1)
+    # Of class 0 four of the first six are right; of class 9 two are first, and two among the 38 others that are tied.
+    zero, nine = 4 / 6, 0.5 + 0.5 * 4 / 40
+    assert found["average_precision"] == pytest.approx((8 + zero + nine) / 10)
+    assert found["rarest_precision"] == pytest.approx((4 + nine) / 5)
 
 
 @pytest.mark.parametrize("arm", arms.ARMS)

@@ -55,6 +55,38 @@ def test_the_page_holds_the_published_figures_beside_ours(tmp_path):
     assert "200 steps of the classifier" in page
 
 
+GAINS = {"gaussian_prior": 0.1, "without_pretraining": 0.12, "without_ewc": 0.11, "mgvae": 0.14}
+
+
+def test_the_page_says_which_bars_hold(tmp_path):
+    def found(job):
+        return measured(job) | {"b_acc": 0.5 + GAINS.get(job.arm, 0.0), "average_precision": 0.7 - 0.01 * job.seed}
+
+    arms_asked = ",".join((*GAINS, "erm"))
+    benchmark.run([*ARGUMENTS[:-1], arms_asked, "--out", str(tmp_path), "--seeds", "2"], found)
+    page = (tmp_path / "mgvae.md").read_text()
+    assert "or better, 63.4: 64.0 ± 0.0: **holds**" in page
+    assert (
+        "**does not hold**: `gaussian_prior` 60.0 < `without_ewc` 61.0 < `without_pretraining` 62.0 < `mgvae`" in page
+    )
+    assert "| `erm` | 2 | 14.0 ± 0.0 | 0.0 ± 0.0 |" in page
+
+
+def test_a_bar_that_is_missed_says_by_how_much(tmp_path):
+    benchmark.run([*ARGUMENTS, "--out", str(tmp_path), "--seeds", "1"], measured)
+    page = (tmp_path / "mgvae.md").read_text()
+    assert "63.4: 60.0: **is missed by 3.4**" in page
+    assert "The paper's order" not in page
+
+
+def test_a_page_is_written_anew_where_nothing_is_left_to_do(tmp_path):
+    given = [*ARGUMENTS, "--out", str(tmp_path), "--seeds", "1"]
+    benchmark.run(given, measured)
+    (tmp_path / "mgvae.md").unlink()
+    benchmark.run(given, measured)
+    assert "2 of 2 measurements" in (tmp_path / "mgvae.md").read_text()
+
+
 def test_a_split_has_the_first_rows_of_each_rare_class(tmp_path, monkeypatch):
     random = np.random.default_rng(0)
     folder = tmp_path / "mnist"
@@ -85,9 +117,18 @@ def test_every_arm_measures_something(arm, monkeypatch):
     monkeypatch.setitem(arms.PLANS, "quick", arms.Plan(60, 5, 16, 0))
     monkeypatch.setitem(arms.ABLATIONS["without_pretraining"], "finetune_steps", 10)
     monkeypatch.setattr(arms, "settings_of", _small(arms.settings_of))
+    arms._known.cache_clear()
     found = arms.measure(Job("mnist", 600, 0, arm, "quick"))
+    arms._known.cache_clear()
     assert set(found) == {*arms.MEASURES, "cpu_seconds"}
     assert found["average_precision"] > 0.9
+
+
+def test_both_ratios_and_the_arm_without_ewc_share_a_pretraining():
+    own = arms._origin(Job("mnist", 600, 0, "mgvae", "cpu"))
+    assert own == arms._origin(Job("mnist", 100, 0, "without_ewc", "cpu"))
+    others = [("mnist", 600, 1, "mgvae"), ("fashion", 600, 0, "mgvae"), ("mnist", 600, 0, "gaussian_prior")]
+    assert own not in {arms._origin(Job(*other, "cpu")) for other in others}
 
 
 def _small(settings_of):

@@ -154,16 +154,23 @@ def step(players: Players, lesson: Lesson, number: int, settings: IMSICSettings)
 def _discriminator_step(
     players: Players, lesson: Lesson, temperature: float, settings: IMSICSettings
 ) -> tuple[Tensor, Tensor]:
-    """Tell real from generated rows, and the classes of real ones apart."""
+    """Tell real from generated rows, the classes of real ones apart, and the codes that rows were generated from.
+
+    The trunk learns the codes here, the head of the factors in the generator's step: what only the generator's step
+    asked of a trunk that learns other things was lost again (B.8 has a third, joint step, with optimizers that overlap).
+    """
     discriminator, optimizer = players.discriminator, players.optimizers["discriminator"]
     rows_BW, labels_B = draw_rows(lesson, settings.batch_size)
+    causes = draw_causes(lesson, settings)
     with torch.no_grad():
-        fake_BW = players.generator(draw_causes(lesson, settings), temperature)
-    real, fake = discriminator.judge_both(rows_BW, fake_BW)
+        fake_BW = players.generator(causes, temperature)
+    real, fake, factors_BK = discriminator.compare(rows_BW, fake_BW)
     adversarial = losses.discriminator_loss(real.validity_B, fake.validity_B, settings.adversarial)
     classes = functional.cross_entropy(real.logits_BC, labels_B)
+    found = structure.structure_loss(causes.codes_BK, factors_BK, lesson.structure, settings.forbidden_weight)
     optimizer.zero_grad()
-    torch.autograd.backward(adversarial + classes, inputs=players.own["discriminator"])
+    whole = adversarial + classes + lesson.structure_weight * found
+    torch.autograd.backward(whole, inputs=players.own["discriminator"])
     optimizer.step()
     return adversarial.detach(), classes.detach()
 

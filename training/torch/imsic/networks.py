@@ -108,15 +108,16 @@ class Discriminator(nn.Module):
         """Return what is thought of encoded rows."""
         return self._opinion(self._features(rows_BW))
 
-    def judge_both(self, real_BW: Tensor, fake_BW: Tensor) -> tuple[Opinion, Opinion]:
-        """Return what is thought of real and of generated rows; normalization is of one kind of rows at a time."""
+    def compare(self, real_BW: Tensor, fake_BW: Tensor) -> tuple[Opinion, Opinion, Tensor]:
+        """Return what is thought of real and of generated rows, and the latter's factors (B, K).
+
+        Normalization is of one kind of rows at a time.
+        """
         if any(isinstance(layer, nn.BatchNorm2d) for layer in self.trunk):
-            return self.judge(real_BW), self.judge(fake_BW)
-        both, rows = self.judge(torch.cat([real_BW, fake_BW])), len(real_BW)
-        return (
-            Opinion(both.validity_B[:rows], both.logits_BC[:rows]),
-            Opinion(both.validity_B[rows:], both.logits_BC[rows:]),
-        )
+            return self.judge(real_BW), *self.judge_and_extract(fake_BW)
+        features_EH, rows = self._features(torch.cat([real_BW, fake_BW])), len(real_BW)
+        factors_BK = self.factors(features_EH[rows:]) if self.whole else self._by_group(fake_BW)
+        return self._opinion(features_EH[:rows]), self._opinion(features_EH[rows:]), factors_BK
 
     def extract(self, rows_BW: Tensor) -> Tensor:
         """Return the factors c' of encoded rows, (B, K)."""

@@ -125,6 +125,17 @@ class Trained:
     finetuned: dict[int, list[Look]]
 
 
+@dataclass(frozen=True)
+class Pretrained:
+    """What is learned of the majority, for any rare classes: the network, the `looks`, and what EWC holds on to."""
+
+    codec: Codec
+    network: MajorityGuidedVAE
+    majority_MW: torch.Tensor
+    looks: list[Look]
+    anchor: Anchor
+
+
 def train(task: Task, *, settings: MGVAESettings, seed: int, place: Place) -> Trained:
     """Pre-train on the majority and fine-tune on each rare class.
 
@@ -134,23 +145,37 @@ def train(task: Task, *, settings: MGVAESettings, seed: int, place: Place) -> Tr
         seed: of whatever is drawn.
         place: title and checkpoints.
     """
+    return finetune(pretrain(task, settings=settings, seed=seed, place=place), task, settings, seed, place)
+
+
+def pretrain(task: Task, *, settings: MGVAESettings, seed: int, place: Place) -> Pretrained:
+    """Learn the majority; arguments as those of `train`."""
     found = codec.fit(task.features, settings=settings, names=task.names)
-    encoded = found.encode(task.features)
     vae = _untrained(found, settings, seed=seed)
-    majority_MW = torch.from_numpy(encoded[task.labels == task.majority]).to(vae.device)
+    majority_MW = torch.from_numpy(found.encode(task.features[task.labels == task.majority])).to(vae.device)
     lesson = Lesson(majority_MW, majority_MW, settings.pretrain_steps, settings.rate, (seed, PRETRAIN_STREAM))
     looks = course.follow(vae, lesson, settings, place.of("pre-training"))
-    anchor = _anchor(vae, lesson, settings, seed)
+    return Pretrained(found, vae, majority_MW, looks, _anchor(vae, lesson, settings, seed))
+
+
+def finetune(known: Pretrained, task: Task, settings: MGVAESettings, seed: int, place: Place) -> Trained:
+    """Learn each rare class from what is known of the majority, which stays as it is; arguments as those of `train`."""
+    majority = known.majority_MW.cpu().numpy()
     networks, judges, finetuned = {}, {}, {}
     for code in task.minority:
-        rows_NW = torch.from_numpy(encoded[task.labels == code]).to(vae.device)
+        encoded = known.codec.encode(task.features[task.labels == code])
         own = Lesson(
-            rows_NW, majority_MW, settings.finetune_steps, settings.finetune_rate, (seed, FINETUNE_STREAM, code), anchor
+            torch.from_numpy(encoded).to(known.network.device),
+            known.majority_MW,
+            settings.finetune_steps,
+            settings.finetune_rate,
+            (seed, FINETUNE_STREAM, code),
+            known.anchor,
         )
-        networks[code], finetuned[code] = _finetuned(vae, own, settings, place.of(task.classes[code]))
-        judges[code] = Judge.fit(encoded[task.labels == code], encoded[task.labels == task.majority], seed=seed)
+        networks[code], finetuned[code] = _finetuned(known.network, own, settings, place.of(task.classes[code]))
+        judges[code] = Judge.fit(encoded, majority, seed=seed)
     stored = _stored(task.features[task.labels == task.majority], settings, seed)
-    return Trained(Generator(found, networks, judges, stored, settings), looks, finetuned)
+    return Trained(Generator(known.codec, networks, judges, stored, settings), known.looks, finetuned)
 
 
 def _untrained(found: Codec, settings: MGVAESettings, *, seed: int) -> MajorityGuidedVAE:
