@@ -1,5 +1,7 @@
 """What IMSIC must do on a real table with columns of categories: keep the columns' values and ranges."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,3 +63,12 @@ def test_rows_keep_to_what_their_columns_hold(made, task, code):
     assert (rows <= task.features.max(axis=0)).all()
     for column in made.codec.columns:
         assert set(np.unique(rows[:, column])) <= set(np.unique(task.features[:, column]))
+
+
+def test_less_noise_makes_rows_that_differ_less(made):
+    calm = replace(made, settings=made.settings.model_copy(update={"noise_spread": 0.1, "jitter": 0.0}))
+    spreads = [
+        source.codec.encode(source.sample(1, 300, seed=0).features)[:, : source.codec.layout.numbers].std(axis=0).mean()
+        for source in (made, calm)
+    ]
+    assert spreads[1] < 0.8 * spreads[0]

@@ -156,8 +156,8 @@ def _discriminator_step(
 ) -> tuple[Tensor, Tensor]:
     """Tell real from generated rows, the classes of real ones apart, and the codes that rows were generated from.
 
-    The trunk learns the codes here, the head of the factors in the generator's step: what only the generator's step
-    asked of a trunk that learns other things was lost again (B.8 has a third, joint step, with optimizers that overlap).
+    The trunk learns the codes here, the head of the factors in the generator's step: codes that the trunk does not heed
+    are lost again while it learns other things. B.8 has a third, joint step for both, with optimizers that overlap.
     """
     discriminator, optimizer = players.discriminator, players.optimizers["discriminator"]
     rows_BW, labels_B = draw_rows(lesson, settings.batch_size)

@@ -99,7 +99,8 @@ class Generator:
     def _candidates(self, code: int, rows: int, random: np.random.Generator) -> tuple[Samples, dict[str, int]]:
         cloud = self.clouds[code]
         codes = cloud.draw(rows, jitter=self.settings.jitter, ranges=self.graph.ranges(), random=random)
-        features = self.codec.decode(self._made(code, self._noise(rows), codes))
+        noise = self.settings.noise_spread * self._noise(rows)
+        features = self.codec.decode(self._made(code, noise, codes))
         encoded = self.codec.encode(features)
         confidence = self._confidence(encoded, code)
         found = cloud.judge(encoded, confidence, self.settings.least_confidence)

@@ -61,6 +61,12 @@ class IMSICSettings(AugmentationSettings):
         0.999, ge=0, lt=1, description="Decay of the mean over steps of the generator's weights, which makes the rows."
     )
     # Sampling, F.
+    noise_spread: float = Field(
+        1.0,
+        ge=0,
+        description="Standard deviation of the noise z that rows are made from, where 1 is what was trained with: less "
+        "makes surer rows that differ less; 0.5 and 0.2 as published.",
+    )
     jitter: float = Field(
         0.05, ge=0, description="Standard deviation of what is added to the codes of real rows that are drawn."
     )
