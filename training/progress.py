@@ -1,9 +1,12 @@
 """Progress of a long loop: a bar on a terminal, a log line about every tenth of the way elsewhere.
 
+Where log lines are asked for as JSON there is no bar, which no program could read.
+
 Takes counts and short texts; gives nothing back.
 """
 
 import logging
+import os
 import sys
 from types import TracebackType
 from typing import Self
@@ -19,11 +22,11 @@ class StepProgress:
     """A context that follows a loop of `total` steps under one title."""
 
     def __init__(self, title: str, total: int, logger: logging.Logger) -> None:
-        """Show a bar if standard error is a terminal, else write to `logger`."""
+        """Show a bar if standard error is a terminal and lines are for people, else write to `logger`."""
         self._title, self._total, self._logger = title, total, logger
         self._said = 0
         self._bar: Progress | None = None
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and os.environ.get("SCARCE_LOG") != "json":
             name = TextColumn(title, table_column=Column(min_width=len(title), no_wrap=True))
             columns = (name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             self._bar = Progress(*columns, TextColumn("{task.fields[text]}"), console=Console(stderr=True))

@@ -35,3 +35,12 @@ def test_bar_is_drawn_on_a_terminal_and_nothing_is_logged(caplog, capsys, monkey
     assert "loss 0.5" in shown.err
     assert shown.out == ""
     assert not caplog.records
+
+
+def test_lines_for_programs_are_logged_on_a_terminal_too(caplog, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("SCARCE_LOG", "json")
+    with caplog.at_level(logging.INFO), StepProgress("fitting", 4, logger) as progress:
+        progress.reach(4, "loss 0.5")
+    assert caplog.messages == ["fitting step 4/4: loss 0.5"]
+    assert "4/4" not in capsys.readouterr().err
