@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.progress import StepProgress
-from training.torch.augmentation import checkpoint
-from training.torch.augmentation.checkpoint import Learners
+from training.torch import checkpoint
 from training.torch.augmentation.task import Codes
+from training.torch.checkpoint import Learners
 from training.torch.imsic import losses, structure
 from training.torch.imsic.networks import Causes, Discriminator, Generator
 from training.torch.imsic.settings import IMSICSettings

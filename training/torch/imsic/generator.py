@@ -259,9 +259,10 @@ def untrained(
     with seeded(seed, NETWORK_STREAM, device=device):
         network = Network(found.layout, classes=classes, codes=len(graph.names), settings=settings)
         discriminator = Discriminator(found.layout, columns, classes=classes, settings=settings)
-    # A quarter less time on CPUs for convolutions of few channels, and what GPUs prefer; nothing to dense networks.
-    form = torch.channels_last
-    return network.to(device, memory_format=form), discriminator.to(device, memory_format=form)
+    for part in (network, discriminator):
+        # A quarter less time on CPUs for convolutions of few channels, and what GPUs prefer; nothing to dense networks.
+        part.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    return network, discriminator
 
 
 def _cloud(made: Generator, encoded: Floats, *, seed: tuple[int, ...]) -> Cloud:

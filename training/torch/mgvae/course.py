@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from training.progress import StepProgress
-from training.torch.augmentation import checkpoint
-from training.torch.augmentation.checkpoint import Learners
+from training.torch import checkpoint
+from training.torch.checkpoint import Learners
 from training.torch.mgvae import losses, objective
 from training.torch.mgvae.networks import MajorityGuidedVAE
 from training.torch.mgvae.objective import Anchor, Batch

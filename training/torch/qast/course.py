@@ -19,7 +19,8 @@ from torch import Tensor
 
 from feature_extraction import storage
 from training.progress import StepProgress
-from training.torch.qast import checkpoint, gate
+from training.torch import checkpoint
+from training.torch.qast import gate
 from training.torch.qast.batches import Codes, Plan, Step
 from training.torch.qast.gate import Kept, Tally
 from training.torch.qast.moves import Batch, Lesson, Players
@@ -117,7 +118,7 @@ def follow(table: Table, players: Players, judge: Judge, place: Place) -> list[L
         TrainingDiverged: a loss is no longer a number.
     """
     settings, looks = players.settings, list[Look]()
-    if place.url and (notes := checkpoint.resume(place.url, players, identity=place.identity)):
+    if place.url and (notes := checkpoint.resume(place.url, players.learners, identity=place.identity)):
         looks = [Look(*look) for look in notes["looks"]]
         logger.info("%s: %s goes on from epoch %d", place.url, place.title, looks[-1].epoch)
     done = looks[-1].epoch if looks else 0
@@ -130,7 +131,7 @@ def follow(table: Table, players: Players, judge: Judge, place: Place) -> list[L
                 looks.append(_look(number + 1, since))
                 since = []
                 if place.url:
-                    checkpoint.save(place.url, players, identity=place.identity, notes={"looks": looks})
+                    checkpoint.save(place.url, players.learners, identity=place.identity, notes={"looks": looks})
     return looks
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.torch.checkpoint import Learners
 from training.torch.qast import losses
 from training.torch.qast.networks import Classifier, Discriminator, Generator, rows_at_once
 from training.torch.qast.settings import QASTSettings
@@ -106,6 +107,11 @@ class Players:
     def networks(self) -> dict[str, nn.Module]:
         """The networks by name, in the order of the optimizers."""
         return {"generator": self.generator, "discriminator": self.discriminator, "classifier": self.classifier}
+
+    @property
+    def learners(self) -> Learners:
+        """All that changes, for checkpoints."""
+        return Learners(self.networks, dict(zip(self.networks, self.optimizers, strict=True)))
 
     def discriminate(self, batch: Batch) -> Tensor:
         """Update the discriminator."""

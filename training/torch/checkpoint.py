@@ -39,11 +39,7 @@ def save(place: str, learners: Learners, *, identity: str, notes: dict[str, Any]
     """
     text = json.dumps({"identity": identity, "notes": notes})
     arrays: dict[str, NDArray[Any]] = {NOTES: np.frombuffer(text.encode(), dtype=np.uint8)}
-    for own, network in learners.networks.items():
-        arrays |= {f"{WEIGHT}{own}.{name}": _array(tensor) for name, tensor in network.state_dict().items()}
-    for own, optimizer in learners.optimizers.items():
-        for number, moments in optimizer.state_dict()["state"].items():
-            arrays |= {f"{MOMENT}{own}.{number}.{name}": _array(tensor) for name, tensor in moments.items()}
+    arrays |= {name: np.asarray(tensor.detach().cpu().numpy()) for name, tensor in state(learners).items()}
     storage.write_bytes(place, pack_arrays(arrays))
 
 
@@ -72,9 +68,16 @@ def resume(place: str, learners: Learners, *, identity: str) -> dict[str, Any] |
     return notes
 
 
+def state(learners: Learners) -> dict[str, Tensor]:
+    """Name every weight, buffer and optimizer variable."""
+    found: dict[str, Tensor] = {}
+    for own, network in learners.networks.items():
+        found |= {f"{WEIGHT}{own}.{name}": tensor for name, tensor in network.state_dict().items()}
+    for own, optimizer in learners.optimizers.items():
+        for number, moments in optimizer.state_dict()["state"].items():
+            found |= {f"{MOMENT}{own}.{number}.{name}": tensor for name, tensor in moments.items()}
+    return found
+
+
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _array(tensor: Tensor) -> NDArray[Any]:
-    return np.asarray(tensor.detach().cpu().numpy())
