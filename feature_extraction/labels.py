@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv, json, parquet
 
-from feature_extraction import storage
+from feature_extraction import storage, table_files
 from feature_extraction.schema import CONFIDENCE, ENTITY, LABEL, UNKNOWN
 from feature_extraction.settings import LabelsSettings
 
@@ -133,7 +133,7 @@ def _read_file(url: str) -> pa.Table:
     if kind not in readers:
         raise LabelsError(f"{url}: labels are read from {', '.join(readers)} files; found {kind or 'no ending'!r}")
     try:
-        table = readers[kind](pa.BufferReader(data))
+        table = readers[kind](table_files.reader(data))
     except pa.ArrowInvalid as error:
         raise LabelsError(f"{url}: not a readable {kind} file: {error}") from error
     # Text before pandas sees it: pandas would turn the class 1 into 1.0 wherever another row has none.

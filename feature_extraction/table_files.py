@@ -29,6 +29,17 @@ def write(batches: Iterable[pa.RecordBatch], url: str, partition: int) -> Iterat
         yield name
 
 
+def reader(data: bytes) -> pa.BufferReader:
+    """Return bytes as a file for Arrow's readers, in memory of Arrow's own.
+
+    Memory of Python's own is let go of by whichever of Arrow's threads was last to need it; one that still does so
+    while the interpreter ends takes the whole process with it, work done and all (SIGABRT, status 134).
+    """
+    sink = pa.BufferOutputStream()
+    sink.write(data)
+    return pa.BufferReader(sink.getvalue())
+
+
 def stacked(rows: pa.RecordBatch, names: Sequence[str]) -> NDArray[np.float32]:
     """Return some columns as one block (rows, names), NaN for missing."""
     columns = [rows.column(name).to_numpy(zero_copy_only=False) for name in names]

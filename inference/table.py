@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
-from pyarrow import BufferReader, parquet
+from pyarrow import parquet
 
-from feature_extraction import publishing, storage
+from feature_extraction import publishing, storage, table_files
 from feature_extraction.schema import ENTITY, FeatureSchema
 
 # What pyarrow reads ahead by default, 16 batches of each of 4 files, is gigabytes of a wide table.
@@ -36,7 +36,7 @@ def quality(url: str) -> dict[str, Any]:
 def holdout(url: str) -> pd.DataFrame:
     """Return the labels kept from training: `entity_id` and `label`, a class name."""
     data = storage.read_bytes(storage.join(url, "holdout.parquet"))
-    frame: pd.DataFrame = parquet.read_table(BufferReader(data)).to_pandas()
+    frame: pd.DataFrame = parquet.read_table(table_files.reader(data)).to_pandas()
     return frame
 
 

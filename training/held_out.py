@@ -12,6 +12,8 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 from pyarrow import parquet
 
+from feature_extraction import table_files
+
 FILE = "held_out.parquet"
 COLUMNS = pa.schema([("is_rare", pa.bool_()), ("score", pa.float64())])
 
@@ -63,7 +65,7 @@ class HeldOut:
     @classmethod
     def from_parquet(cls, data: bytes) -> "HeldOut":
         """Read what `to_parquet` wrote; other columns raise `ValueError`."""
-        table = parquet.read_table(pa.BufferReader(data))
+        table = parquet.read_table(table_files.reader(data))
         if table.schema != COLUMNS:
             raise ValueError(f"{FILE} holds {table.schema.names}, expected {COLUMNS.names}; train again")
         return cls(*(tuple(column.to_pylist()) for column in table.columns))

@@ -1,5 +1,8 @@
 """The files a task writes: names by partition, even row groups, the same bytes whenever it runs."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -46,3 +49,19 @@ def test_a_task_that_runs_twice_writes_the_same_bytes_in_one_step(tmp_path):
     assert pa.concat_tables([parquet.read_table(place)]).num_rows == 100
     list(table_files.write(iter([rows(100)]), str(tmp_path), 0))
     assert place.read_bytes() == data
+
+
+def test_what_arrow_reads_from_is_no_memory_of_pythons():
+    data = bytes(range(250)) * 40
+    holders = sys.getrefcount(data)
+    reader = table_files.reader(data)
+    assert sys.getrefcount(data) == holders
+    assert reader.read() == data
+
+
+def test_all_bytes_that_arrow_reads_are_given_to_it_so():
+    root = Path(table_files.__file__).parents[1]
+    packages = ("feature_extraction", "training", "inference", "jobs")
+    sources = [path for package in packages for path in (root / package).rglob("*.py")]
+    given = [path.name for path in sources if "BufferReader(" in path.read_text() or "py_buffer(" in path.read_text()]
+    assert given == ["table_files.py"]

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from feature_extraction import storage
+from feature_extraction import storage, table_files
 
 Names = NDArray[np.object_]
 
@@ -167,7 +167,7 @@ def _read_file(folder: str, source: Source) -> Connections:
 def _parse(text: bytes, place: str) -> Connections:
     try:
         table = csv.read_csv(
-            pa.BufferReader(text),
+            table_files.reader(text),
             read_options=csv.ReadOptions(column_names=[*COLUMNS, ATTACK]),
             convert_options=csv.ConvertOptions(column_types={**COLUMNS, ATTACK: pa.string()}, null_values=[]),
         )

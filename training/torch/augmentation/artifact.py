@@ -18,11 +18,11 @@ from training.torch.augmentation import mlp
 from training.torch.augmentation.mlp import MLP
 from training.torch.augmentation.settings import AugmentationSettings
 from training.torch.second_stage import Classifier
-from training.trainer import Floats
+from training.torch.second_stage_settings import SecondStageSettings
+from training.trainer import Floats, SyntheticRows
 
 if TYPE_CHECKING:
     from training.torch.augmentation.gate import Maker
-    from training.torch.augmentation.task import Samples
 
 REFERENCE = "reference.safetensors"
 ROWS_AT_ONCE = 8192
@@ -37,12 +37,14 @@ class AugmentedArtifact(Described):
         reference: medians of the labelled rows that are not rare, raw; contributions compare with it.
         generator_files: the generator as files by name; it is built when rows are first asked for.
         settings_class: of the method's settings.
+        to_make_more: what brings a generator of other classes.
     """
 
     classifier: Classifier
     reference: Floats
     generator_files: Mapping[str, bytes]
-    settings_class: ClassVar[type[AugmentationSettings]] = AugmentationSettings
+    settings_class: ClassVar[type[SecondStageSettings]] = AugmentationSettings
+    to_make_more: ClassVar[str] = "train with the class's name in `minority`"
 
     @property
     def made_classes(self) -> Sequence[str]:
@@ -79,11 +81,11 @@ class AugmentedArtifact(Described):
         if name not in made:
             raise ValueError(
                 f"the generator does not make rows of {label!r}; it was trained for {list(made)}. "
-                "Ask for one of these, or train with the class's name in `minority`"
+                f"Ask for one of these, or {self.to_make_more}"
             )
         return self.classes.index(str(name))
 
-    def sample(self, label: str | int, rows: int, *, seed: int) -> "Samples":
+    def sample(self, label: str | int, rows: int, *, seed: int) -> SyntheticRows:
         """Make synthetic rows of one class, best first; fewer where the generator refuses too many of its own.
 
         Args:
@@ -97,6 +99,9 @@ class AugmentedArtifact(Described):
         code = self.code_of(label)
         if rows < 0:
             raise ValueError(f"rows is {rows}; ask for 0 or more")
+        return self._made(code, rows, seed)
+
+    def _made(self, code: int, rows: int, seed: int) -> SyntheticRows:
         return self._generator.sample(code, rows, seed=seed)
 
     @property
@@ -128,12 +133,16 @@ class AugmentedArtifact(Described):
         reference = artifact.unpack_arrays(files[REFERENCE])["reference"]
         if reference.shape != (len(manifest.schema.names),):
             raise ArtifactError(f"{REFERENCE} holds a row of another table; train again")
-        classes = [manifest.history["majority"], *manifest.history["minority"]]
-        if strange := set(classes) - set(manifest.classes):
+        if strange := set(cls.classes_named(manifest)) - set(manifest.classes):
             raise ArtifactError(f"the manifest's history names {strange}, which are no classes of it; train again")
         classifier = mlp.from_files(files)
         own = {REFERENCE, artifact.HISTORY, *classifier.files()}
         return cls.of(manifest, classifier, reference, {n: data for n, data in files.items() if n not in own})
+
+    @classmethod
+    def classes_named(cls, manifest: Manifest) -> Sequence[str]:
+        """Return the classes that a manifest's history names."""
+        return [manifest.history["majority"], *manifest.history["minority"]]
 
 
 class AddingUp(AugmentedArtifact):
