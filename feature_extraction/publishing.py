@@ -66,8 +66,12 @@ class Run:
             )
         return True
 
-    def start(self) -> str:
+    def start(self, *, over: bool = False) -> str:
         """Claim the run, clear what one of this id that died left behind, and return the folder to write to.
+
+        Args:
+            over: start over what is finished as well, for a run beside one that this process holds: whoever deletes
+                that one, to have it made again, may leave this one where it is.
 
         Raises:
             ClaimError: another process is making it.
@@ -75,7 +79,7 @@ class Run:
         """
         claims.take(self._claim)
         if self.manifest() is not None:
-            if published(self.root, self.stage) == self:
+            if not over and published(self.root, self.stage) == self:
                 claims.release(self._claim)
                 raise PublishError(f"{self.url}: finished by another process meanwhile; start the job again to go on")
             storage.delete_file(storage.join(self.url, MANIFEST))  # first: half a folder is never to look whole

@@ -66,6 +66,17 @@ def test_a_run_that_died_is_started_over_and_the_last_good_one_stays_in_force(ru
     assert latest(run.root, "features") == died
 
 
+def test_a_finished_run_beside_one_that_was_deleted_is_started_over(run):
+    started(run).finish("f1", {})
+    with pytest.raises(PublishError, match="finished by another process meanwhile"):
+        run.start()
+    run.start(over=True)
+    assert run.manifest() is None
+    assert not storage.exists(storage.join(run.url, "part-0.bin"))
+    started(run).finish("f1", {})
+    assert latest(run.root, "features") == run
+
+
 def test_the_pointer_can_be_moved_back(run):
     started(run).finish("f1", {})
     started(Run(run.root, "features", "two")).finish("f1", {})
