@@ -25,7 +25,10 @@ class ConditionalVAE:
 
     @classmethod
     def fit(cls, rows: NDArray[np.float32], labels: NDArray[np.int64], *, settings: MGVAESettings, seed: int) -> Self:
-        """Train on rows (n, d) in [0, 1] of both classes for as many steps as MGVAE's two stages take."""
+        """Train on rows (n, d) in [0, 1] for as many steps as MGVAE's two stages take, as many of each class in each.
+
+        Drawn by their number, rare rows would hardly be seen in a short schedule: the paper's has 61,200 steps.
+        """
         width, hidden, latent = rows.shape[1], settings.units, settings.latent_dim
         with seeded(seed, device=torch.device("cpu")):
             encoder = _dense((width + CLASSES, *hidden, 2 * latent))
@@ -33,8 +36,9 @@ class ConditionalVAE:
         made = cls(encoder, decoder, latent)
         optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], settings.rate, fused=True)
         random = np.random.default_rng([seed, 3])
+        places = [np.flatnonzero(labels == code) for code in range(CLASSES)]
         for _ in range(settings.pretrain_steps + settings.finetune_steps):
-            drawn = random.integers(0, len(rows), settings.batch_size)
+            drawn = np.concatenate([random.choice(own, settings.batch_size // CLASSES) for own in places])
             noise = torch.from_numpy(random.standard_normal((len(drawn), latent), np.float32))
             optimizer.zero_grad()
             torch.autograd.backward(made._loss(torch.from_numpy(rows[drawn]), torch.from_numpy(labels[drawn]), noise))

@@ -50,7 +50,7 @@ PUBLISHED = {
     | {"conditional_vae": 82.8, "mgvae": 84.8},
 }
 WITHIN = 2.0  # points of B-ACC by which MGVAE may lie below its published figure
-ABLATED = ("gaussian_prior", "without_pretraining", "without_ewc", "mgvae")  # as the paper's ablation orders them
+ABLATED = ("gaussian_prior", "without_pretraining", "without_ewc", "mgvae")  # as on MNIST at ratio 100
 COMPARED = ("erm", "rw", "rs", "smote", "conditional_vae")
 HEADER = ("arm", "seeds", "B-ACC", "published", "ACSA", "GM", "AP")
 
@@ -88,14 +88,18 @@ def _bar(rows: pd.DataFrame) -> str:
 
 
 def _order(rows: pd.DataFrame) -> str:
-    """Say in which order the ablations come, from the lowest B-ACC."""
+    """Say in which order the ablations come, from the lowest B-ACC, beside that of the published figures."""
     means = (100 * rows.groupby("arm")["b_acc"].mean()).reindex(ABLATED).dropna()
     if len(means) < len(ABLATED):
         return ""
+    known = {arm: figure for arm, figure in _published(rows).items() if arm in ABLATED}
+    said = len(known) == len(ABLATED)
+    expected = sorted(known, key=known.__getitem__) if said else list(ABLATED)
     found = means.sort_values(kind="stable")
-    verdict = "**holds**" if tuple(found.index) == ABLATED else "**does not hold**"
+    verdict = "**holds**" if list(found.index) == expected else "**does not hold**"
+    whose = "The order of the published figures" if said else "The order of the figures published for MNIST at 100"
     order = " < ".join(f"`{arm}` {mean:.1f}" for arm, mean in found.items())
-    return f"The paper's order, {' < '.join(f'`{arm}`' for arm in ABLATED)}, {verdict}: {order}."
+    return f"{whose}, {' < '.join(f'`{arm}`' for arm in expected)}, {verdict}: {order}."
 
 
 def _differences(rows: pd.DataFrame) -> str:
