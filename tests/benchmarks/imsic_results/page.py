@@ -23,7 +23,7 @@ from tests.benchmarks.imsic_results.arms import (
     Job,
     amount,
 )
-from tests.benchmarks.results.markdown import DASH, spread, table
+from tests.benchmarks.results.markdown import DASH, spread, table, verdict
 
 TOLERANCE = 1.0  # points by which the augmented classifier may lie below ERM on the five rarest
 MANY_COPIES = 0.1  # share of copies among made rows beyond which a result is not the generator's
@@ -110,7 +110,7 @@ def _verdict(rows: pd.DataFrame, arm: str) -> str:
     own = _gain(rows, arm, ERM)
     if not len(own):
         return "**not measured**."
-    found = "**holds**" if own.mean() >= -TOLERANCE else f"**is missed by {-TOLERANCE - own.mean():.1f}**"
+    found = verdict(own.mean(), -TOLERANCE)
     copies = _copies(rows, arm)
     if copies > MANY_COPIES:
         found += f", but says little: copies stand for {100 * copies:.0f} % of the rows that it was to make"

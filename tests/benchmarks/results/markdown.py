@@ -13,6 +13,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def verdict(value: float, least: float) -> str:
+    """Say whether a figure reaches what was asked of it, or by how much it does not."""
+    return "**holds**" if value >= least else f"**is missed by {least - value:.1f}**"
+
+
 def spread(values: "pd.Series[float]", digits: int = 3) -> str:
     """Return `mean ± standard deviation`, a dash where there is none."""
     values = values.dropna()

@@ -135,9 +135,14 @@ class AugmentedArtifact(Described):
             raise ArtifactError(f"{REFERENCE} holds a row of another table; train again")
         if strange := set(cls.classes_named(manifest)) - set(manifest.classes):
             raise ArtifactError(f"the manifest's history names {strange}, which are no classes of it; train again")
-        classifier = mlp.from_files(files)
+        classifier = cls.classifier_from(files)
         own = {REFERENCE, artifact.HISTORY, *classifier.files()}
         return cls.of(manifest, classifier, reference, {n: data for n, data in files.items() if n not in own})
+
+    @staticmethod
+    def classifier_from(files: Mapping[str, bytes]) -> Classifier:
+        """Read the classifier, of a kind that the method trains."""
+        return mlp.from_files(files)
 
     @classmethod
     def classes_named(cls, manifest: Manifest) -> Sequence[str]:

@@ -4,15 +4,17 @@ Takes a trained synthesizer as files and the second stage's classifier; gives sc
 classifier is of trees, and synthetic rows with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from training import artifact
 from training.artifact import Manifest
+from training.torch import second_stage
 from training.torch.augmentation.artifact import AugmentedArtifact
 from training.torch.qast.settings import QASTSettings
+from training.torch.second_stage import Classifier
 from training.trainer import SyntheticRows
 
 if TYPE_CHECKING:
@@ -33,6 +35,11 @@ class QASTArtifact(AugmentedArtifact):
 
     def _made(self, code: int, rows: int, seed: int) -> SyntheticRows:
         return self._synthesizer.synthesize({code: rows}, budget=self._settings.rounds * rows, seed=seed).samples
+
+    @staticmethod
+    def classifier_from(files: Mapping[str, bytes]) -> Classifier:
+        """Read the classifier; a dense network is no second stage of a QAST."""
+        return second_stage.from_files(files)
 
     @classmethod
     def classes_named(cls, manifest: Manifest) -> Sequence[str]:
