@@ -40,7 +40,7 @@ def extract(spark: SparkSession, job: Extraction, run: publishing.Run, quarantin
     written = tally.table_counts(table, job, len(known.classes))
     total = tally.counts(_observed(seen, validated, written), log.num_rows, job.events)
     tally.check_usable(validated, total, job)
-    quarantine.start(over=True)
+    quarantine.start(over=True)  # the features are ours to make, so what lies there is left of some that were deleted
     refused = _write_quarantine(validated, total["refused"], quarantine.url)
     known = known.restricted(_known_entities(table, known))
     # Of all that lies there, as readers will find it, and not only of what the tasks say they wrote.
