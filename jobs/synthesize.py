@@ -7,9 +7,7 @@ beside these `synthetic`, always true, and for each row the label's `confidence`
 `quality`. Overrides of the run file may follow.
 """
 
-import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +18,8 @@ import pyarrow as pa
 from feature_extraction import publishing, storage, table_files
 from feature_extraction.publishing import Run
 from feature_extraction.schema import ENTITY, LABEL, FeatureSchema
-from jobs import console
-from jobs.settings import RunSettings, load
+from jobs import console, own_options
+from jobs.settings import RunSettings
 from training import artifact as artifacts
 from training.artifact import check_width
 from training.trainer import Artifact, Synthesizes, SyntheticRows
@@ -150,20 +148,15 @@ def _record_batch(rows: SyntheticRows, schema: FeatureSchema, label: str, seed: 
 
 def read_command(arguments: Sequence[str] | None = None) -> tuple[RunSettings, Order]:
     """Read this job's own options; what is left names the run file and its overrides."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {JOB} --config FILE",
-        description="Make labelled synthetic rows by the generator published last.",
-        epilog="Further options override fields of the run file, as for the other jobs.",
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("--trainer", default=Order.trainer, help="the generator; by default the run file's train.trainer")
-    add("--label", default=Order.label, help="the class; by default the rare one")
-    add("--rows", type=int, default=Order.rows, help="how many rows")
-    add("--seed", type=int, default=Order.seed, help="one seed gives the same rows, byte for byte")
-    add("--out", default=Order.out, help="root of what is written; by default the run file's output.root")
-    own, rest = parser.parse_known_args(list(sys.argv[1:] if arguments is None else arguments))
-    return load(rest, job=JOB), Order(**vars(own))
+    helps = {
+        "trainer": "the generator; by default the run file's train.trainer",
+        "label": "the class; by default the rare one",
+        "rows": "how many rows",
+        "seed": "one seed gives the same rows, byte for byte",
+        "out": "root of what is written; by default the run file's output.root",
+    }
+    description = "Make labelled synthetic rows by the generator published last."
+    return own_options.read(Order, helps, arguments, job=JOB, description=description)
 
 
 def _run_command() -> None:

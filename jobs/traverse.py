@@ -8,9 +8,7 @@ The model is the trainer's published one. Writes `<root>/traversals/<trainer>/ru
 or a changed copy of it, name the file as `train.imsic.graph` and train again.
 """
 
-import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,8 +16,8 @@ from feature_extraction import publishing, storage
 from feature_extraction.publishing import Run
 from inference import traversal_page, traversals
 from inference.traversals import HasCodes
-from jobs import console
-from jobs.settings import RunSettings, load
+from jobs import console, own_options
+from jobs.settings import RunSettings
 from training import artifact as artifacts
 from training.torch.imsic import graph_file
 
@@ -96,20 +94,15 @@ def _write(artifact: HasCodes, model_url: str, label: str, look: Look, folder: s
 
 def read_command(arguments: Sequence[str] | None = None) -> tuple[RunSettings, Look]:
     """Read this job's own options; what is left names the run file and its overrides."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {JOB} --config FILE",
-        description="Show what the codes of the generator published last do, for a person to accept its graph.",
-        epilog="Further options override fields of the run file, as for the other jobs.",
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("--trainer", default=Look.trainer, help="the generator; imsic by default")
-    add("--label", default=Look.label, help="the class whose rows are made; by default the rare one")
-    add("--rows", type=int, default=Look.rows, help="rows for each value; by default 400 of a table, 8 pictures")
-    add("--seed", type=int, default=Look.seed, help="one seed gives the same page, byte for byte")
-    add("--out", default=Look.out, help="root of what is written; by default the run file's output.root")
-    own, rest = parser.parse_known_args(list(sys.argv[1:] if arguments is None else arguments))
-    return load(rest, job=JOB), Look(**vars(own))
+    helps = {
+        "trainer": "the generator; imsic by default",
+        "label": "the class whose rows are made; by default the rare one",
+        "rows": "rows for each value; by default 400 of a table, 8 pictures",
+        "seed": "one seed gives the same page, byte for byte",
+        "out": "root of what is written; by default the run file's output.root",
+    }
+    description = "Show what the codes of the generator published last do, for a person to accept its graph."
+    return own_options.read(Look, helps, arguments, job=JOB, description=description)
 
 
 def _run_command() -> None:

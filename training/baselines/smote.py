@@ -11,7 +11,7 @@ from training.artifact import Manifest
 from training.baseline_settings import SmoteBoostingSettings
 from training.baselines.boosting import GradientBoostingArtifact, artifact_of, model_of
 from training.baselines.fitting import Way, fitted, present_features
-from training.torch.importance.oversampling import oversample
+from training.oversampling import oversample
 from training.trainer import Batch, Reader
 
 

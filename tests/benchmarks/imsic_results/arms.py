@@ -22,13 +22,13 @@ from tests.benchmarks.imsic_results import convnet, images
 from tests.benchmarks.imsic_results.convnet import Size
 from tests.benchmarks.imsic_results.images import Split
 from tests.benchmarks.results import mnist
+from training.oversampling import oversample_numbers
 from training.torch.augmentation.dense import class_weights
 from training.torch.augmentation.task import Task
 from training.torch.imsic import generator
 from training.torch.imsic.graph import Factor, Graph
 from training.torch.imsic.settings import IMSICSettings
 from training.torch.qast.course import Place
-from training.torch.qast.seeds import oversample
 
 Rows = NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -159,7 +159,7 @@ def _table(job: Job, split: Split) -> tuple[Rows, Codes, dict[str, Any]]:
     if job.arm == ROS:
         parts, facts = [_copies(split, code, wanted - int(counts[code]), random) for code in targets], {}
     elif job.arm == SMOTE:
-        made, codes = oversample(split.rows, split.labels, targets, neighbors=NEIGHBORS, seed=job.seed)
+        made, codes = oversample_numbers(split.rows, split.labels, targets, neighbors=NEIGHBORS, seed=job.seed)
         parts, facts = [(made.astype(np.float32), codes)], {}
     elif job.arm in STRUCTURE:
         asked = {code: amount(job.arm, int(counts[code]), wanted) for code in targets}

@@ -23,12 +23,12 @@ from tests.benchmarks.mgvae_results import images
 from tests.benchmarks.mgvae_results.conditional_vae import ConditionalVAE
 from tests.benchmarks.mgvae_results.images import Split
 from tests.benchmarks.results import mnist
+from training.oversampling import oversample_numbers
 from training.torch.augmentation import dense
 from training.torch.augmentation.task import Task
 from training.torch.mgvae import generator
 from training.torch.mgvae.settings import MGVAESettings
 from training.torch.qast.course import Place, seeded
-from training.torch.qast.seeds import oversample
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Rows = NDArray[np.float32]
@@ -151,7 +151,7 @@ def _table(job: Job, split: Split, settings: MGVAESettings) -> tuple[Rows, Codes
         made = rare[random.integers(0, len(rare), lacking)]
     elif job.arm == "smote":
         targets = {1: int(counts[0])}
-        made = oversample(split.rows, split.labels, targets, neighbors=NEIGHBORS, seed=job.seed)[0]
+        made = oversample_numbers(split.rows, split.labels, targets, neighbors=NEIGHBORS, seed=job.seed)[0]
     elif job.arm == "conditional_vae":
         vae = ConditionalVAE.fit(split.rows / 255, split.labels, settings=settings, seed=job.seed)
         made = vae.sample(1, lacking, random) * 255

@@ -21,9 +21,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from feature_extraction.schema import FeatureSchema
 from tests.benchmarks.qast_results import tables
 from tests.benchmarks.qast_results.tables import Halves, Table
+from training.oversampling import oversample_numbers
 from training.reader import ArrayReader
 from training.torch import second_stage
-from training.torch.qast import seeds
 from training.torch.qast.quota import quota
 from training.torch.qast.settings import QASTSettings
 from training.torch.second_stage_settings import SecondStageSettings
@@ -155,7 +155,7 @@ def _filled(arm: str, minority: tuple[int, ...], halves: Halves, seed: int) -> t
     spread[spread == 0] = 1.0
     if arm == SMOTE:
         scaled = (halves.features - mean) / spread
-        made, codes = seeds.oversample(scaled, halves.labels, targets, neighbors=NEIGHBORS, seed=seed)
+        made, codes = oversample_numbers(scaled, halves.labels, targets, neighbors=NEIGHBORS, seed=seed)
         return made * spread + mean, codes
     random = np.random.default_rng(seed)
     codes = np.concatenate([np.full(rows - counts[code], code) for code, rows in targets.items()])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from training.torch.qast.seeds import mixup_pool, oversample, smote_pool
+from training.oversampling import oversample_numbers
+from training.torch.qast.seeds import mixup_pool, smote_pool
 from training.torch.qast.settings import QASTSettings
 
 REPAIRED, PUBLISHED = QASTSettings(), QASTSettings.as_published()
@@ -101,7 +102,7 @@ def test_every_class_reaches_its_target(counts):
     labels = np.repeat(np.arange(len(counts)), counts)
     rows = np.random.default_rng(0).normal(size=(len(labels), 2))
     targets = dict.fromkeys(range(1, len(counts)), 9)
-    made, codes = oversample(rows, labels, targets, neighbors=3, seed=0)
+    made, codes = oversample_numbers(rows, labels, targets, neighbors=3, seed=0)
     np.testing.assert_array_equal(np.bincount(np.concatenate([labels, codes])), [9] * len(counts))
     assert made.shape == (len(codes), 2)
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from training.oversampling import oversample_numbers
 from training.splits import Rows, folds
 from training.torch import second_stage
 from training.torch.augmentation import dense
@@ -20,7 +21,6 @@ from training.torch.augmentation.codec import Codec
 from training.torch.augmentation.settings import AugmentationSettings
 from training.torch.augmentation.task import Codes, Samples, Task
 from training.torch.qast.course import Place
-from training.torch.qast.seeds import oversample
 from training.torch.second_stage import Classifier
 from training.trainer import Floats
 
@@ -120,7 +120,7 @@ def _interpolated(task: Task, made: Maker, rows: Mapping[int, int], seed: int) -
         return {}
     targets = {code: many + int((task.labels == code).sum()) for code, many in rows.items()}
     encoded = made.codec.encode(task.features)
-    found, codes = oversample(encoded, task.labels, targets, neighbors=NEIGHBORS, seed=seed)
+    found, codes = oversample_numbers(encoded, task.labels, targets, neighbors=NEIGHBORS, seed=seed)
     return {code: made.codec.decode(found[codes == code].astype(np.float32)) for code in rows}
 
 

@@ -13,12 +13,12 @@ from sklearn.metrics import average_precision_score
 
 from training.dense_network import DenseNetwork
 from training.metrics import held_out_scores
+from training.oversampling import oversample
 from training.splits import Rows, folds
 from training.torch.importance import classifier, clusters, rarity
 from training.torch.importance.clusters import Clusters, Known
 from training.torch.importance.encoder import Encoder
 from training.torch.importance.networks import mean_chances
-from training.torch.importance.oversampling import oversample
 from training.torch.importance.settings import ImportanceVectorSettings
 from training.trainer import Floats
 

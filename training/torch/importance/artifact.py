@@ -136,7 +136,7 @@ class ImportanceVectorArtifact(Described):
         Raises:
             ValueError: there is no such class, it has no seeds, or `rows` is negative.
         """
-        from training.torch.importance.oversampling import oversample  # scoring needs no imbalanced-learn
+        from training.oversampling import oversample  # scoring needs no imbalanced-learn
 
         code = self._code(label)
         if rows < 0:

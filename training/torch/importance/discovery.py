@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.oversampling import oversample
 from training.torch.importance import clusters, rarity
 from training.torch.importance.clusters import Clusters
 from training.torch.importance.encoder import Encoder
-from training.torch.importance.oversampling import oversample
 from training.torch.importance.settings import ImportanceVectorSettings
 from training.trainer import Floats
 

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.dense_network import DenseNetwork
+from training.oversampling import oversample
 from training.torch.devices import device_of
 from training.torch.importance import losses, rarity
 from training.torch.importance.networks import RELU, Members, batches
-from training.torch.importance.oversampling import oversample
 from training.torch.importance.settings import ImportanceVectorSettings
 from training.trainer import Floats
 

@@ -17,9 +17,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC, LinearSVC
 from sklearn.utils.class_weight import compute_sample_weight
 
+from training.oversampling import oversample_numbers
 from training.torch import trees
 from training.torch.qast.scorers import Codes, Doubles, Kernel, Linear, Member, Neighbors
-from training.torch.qast.seeds import oversample
 from training.torch.qast.settings import MemberName, QASTSettings
 from training.torch.trees import Trees
 from training.trainer import Floats
@@ -103,7 +103,7 @@ def _smotetomek_linear_svc(rows: Floats, labels: Codes, classes: int, settings: 
 def _smote(rows: Floats, labels: Codes, settings: QASTSettings, seed: int) -> tuple[Doubles, Codes]:
     counts = np.bincount(labels)
     targets = {int(code): int(counts.max()) for code in np.unique(labels) if counts[code] < counts.max()}
-    made, codes = oversample(rows, labels, targets, neighbors=settings.smote_neighbors, seed=seed)
+    made, codes = oversample_numbers(rows, labels, targets, neighbors=settings.smote_neighbors, seed=seed)
     return np.concatenate([rows.astype(np.float64), made]), np.concatenate([labels, codes])
 
 

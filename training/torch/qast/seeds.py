@@ -4,13 +4,13 @@ Takes raw rows with NaN for missing and their class codes; gives pools of rows w
 few rows, even of one, are served too.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from imblearn.over_sampling import SMOTE
 from numpy.typing import NDArray
 
+from training.oversampling import oversample_numbers
 from training.torch.qast.settings import QASTSettings
 from training.trainer import Floats
 
@@ -91,7 +91,7 @@ def smote_pool(
     targets = {code: most for code in minority if 0 < counts[code] < most}
     scaled, spread = _complete(features, scale=settings.smote_scaling == "standard")
     passes = [
-        oversample(scaled, labels, targets, neighbors=settings.smote_neighbors, seed=seed + number)
+        oversample_numbers(scaled, labels, targets, neighbors=settings.smote_neighbors, seed=seed + number)
         for number in range(PASSES)
     ]
     rows, codes = map(np.concatenate, zip(*passes, strict=True))
@@ -101,40 +101,6 @@ def smote_pool(
     absent = made[:, width:] >= 0.5
     raw = np.where(absent, np.nan, made[:, :width] * spread).astype(np.float32)
     return Seeds(raw, codes[kept], np.eye(classes, dtype=np.float32)[codes[kept]])
-
-
-def oversample(
-    rows: NDArray[np.floating[Any]], labels: Codes, targets: Mapping[int, int], *, neighbors: int, seed: int
-) -> tuple[Doubles, Codes]:
-    """Return the rows that SMOTE adds, and their labels, so that each class of `targets` has that many.
-
-    A class with no more rows than `neighbors` is served with fewer of them; a class of one row is copied.
-
-    Args:
-        rows: (n, p) complete rows.
-        labels: (n,) class codes; of at least two classes.
-        targets: rows by class code, no fewer than there are; each class has a row at least.
-        neighbors: of a row, between which and itself new rows lie.
-        seed: of the draws.
-    """
-    counts = np.bincount(labels)
-    given = np.asarray(rows, np.float64)
-    groups: dict[int, dict[int, int]] = {}
-    for code, rows_wanted in targets.items():
-        groups.setdefault(min(neighbors, int(counts[code]) - 1), {})[code] = rows_wanted
-    made, codes = [given[:0]], [labels[:0]]
-    for nearest, wanted in groups.items():
-        if nearest:
-            smote = SMOTE(sampling_strategy=wanted, k_neighbors=nearest, random_state=seed)
-            grown, grown_labels = smote.fit_resample(given, labels)
-            made.append(grown[len(given) :])
-            codes.append(grown_labels[len(given) :])
-        else:
-            copied = np.concatenate([np.full(rows_wanted - 1, code) for code, rows_wanted in wanted.items()])
-            only = {code: int(np.flatnonzero(labels == code)[0]) for code in wanted}
-            made.append(given[[only[code] for code in copied.tolist()]])
-            codes.append(copied)
-    return np.concatenate(made), np.concatenate(codes).astype(np.int64)
 
 
 def _complete(features: Floats, *, scale: bool = True) -> tuple[Doubles, Doubles]:

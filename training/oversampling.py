@@ -1,10 +1,11 @@
 """SMOTE in the form that a table asks for: plain for numbers, SMOTE-NC for mixed columns, SMOTEN for categories alone.
 
-Takes raw rows (n, d) with NaN for missing; gives raw rows. Chawla, Bowyer, Hall and Kegelmeyer, JAIR 2002; the code is
+`oversample` takes raw rows (n, d) with NaN for missing and gives raw rows; `oversample_numbers` takes complete rows as
+their distances are to be measured. Chawla, Bowyer, Hall and Kegelmeyer, JAIR 2002; the code is
 imbalanced-learn's. Whether a number is missing is a category too: a new row lacks it where most of its neighbors do.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,20 +56,47 @@ def oversample(
     Raises:
         ValueError: a class of `targets` has no row, or all rows are of one class.
     """
-    counts = np.bincount(labels, minlength=max(targets, default=0) + 1)
-    _check(counts, targets)
+    _check(np.bincount(labels, minlength=max(targets, default=0) + 1), targets)
     forms = _forms(np.asarray(features, np.float64), np.asarray(categorical, np.intp))
-    made, codes = [forms.rows[:0]], [labels[:0]]
-    for nearest, wanted in _by_neighbors(counts, targets, neighbors).items():
+    made, codes = _grown(
+        forms.rows, labels, targets, neighbors, lambda wanted, nearest: _sampler(forms, wanted, nearest, seed)
+    )
+    return _raw(made, forms, features.shape[1]), codes
+
+
+def oversample_numbers(
+    rows: NDArray[np.floating[Any]], labels: Codes, targets: Mapping[int, int], *, neighbors: int, seed: int
+) -> tuple[Doubles, Codes]:
+    """Return the rows that plain SMOTE adds to rows of numbers without gaps, as they are scaled, and their labels.
+
+    Args and small classes are those of `oversample`; columns of whole numbers do not stay so.
+    """
+
+    def sampler(wanted: dict[int, int], nearest: int) -> SMOTE:
+        return SMOTE(sampling_strategy=wanted, k_neighbors=nearest, random_state=seed)
+
+    return _grown(np.asarray(rows, np.float64), labels, targets, neighbors, sampler)
+
+
+def _grown(
+    rows: Doubles,
+    labels: Codes,
+    targets: Mapping[int, int],
+    neighbors: int,
+    sampler: Callable[[dict[int, int], int], Any],
+) -> tuple[Doubles, Codes]:
+    """Return added rows and their labels; `sampler` gives what resamples to wanted numbers with that many neighbors."""
+    made, codes = [rows[:0]], [labels[:0]]
+    for nearest, wanted in _by_neighbors(np.bincount(labels), targets, neighbors).items():
         if nearest:
-            grown, grown_labels = _sampler(forms, wanted, nearest, seed).fit_resample(forms.rows, labels)
+            grown, grown_labels = sampler(wanted, nearest).fit_resample(rows, labels)
             made.append(np.asarray(grown[len(labels) :], np.float64))
             codes.append(grown_labels[len(labels) :])
         else:
-            copied = np.concatenate([np.full(rows - 1, code, np.int64) for code, rows in wanted.items()])
-            made.append(forms.rows[[int(np.flatnonzero(labels == code)[0]) for code in copied.tolist()]])
+            copied = np.concatenate([np.full(number - 1, code, np.int64) for code, number in wanted.items()])
+            made.append(rows[[int(np.flatnonzero(labels == code)[0]) for code in copied.tolist()]])
             codes.append(copied)
-    return _raw(np.concatenate(made), forms, features.shape[1]), np.concatenate(codes).astype(np.int64)
+    return np.concatenate(made), np.concatenate(codes).astype(np.int64)
 
 
 def _check(counts: NDArray[np.int64], targets: Mapping[int, int]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.training.importance import importance_tables as tables
-from training.torch.importance.oversampling import oversample
+from training.oversampling import oversample
 
 FEATURES, RARE = tables.mixed_rows(0)
 LABELS = RARE.astype(np.int64)
