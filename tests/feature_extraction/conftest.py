@@ -6,6 +6,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from feature_extraction import claims
 from jobs.spark import session
 
 NUMBERS = itertools.count()
@@ -35,7 +36,10 @@ def s3_server():
 
 @pytest.fixture
 def bucket(s3_server, monkeypatch):
-    """A fresh bucket's URL; the environment names the server for the time of the test."""
+    """A fresh bucket's URL; the environment names the server for the time of the test.
+
+    Claims that a test leaves are given up while there is a server to tell, as they are when a job's process ends.
+    """
     for name, value in {
         "AWS_ENDPOINT_URL": s3_server,
         "AWS_ACCESS_KEY_ID": "test",
@@ -45,7 +49,9 @@ def bucket(s3_server, monkeypatch):
         monkeypatch.setenv(name, value)
     name = f"test-{next(NUMBERS)}"
     boto3.client("s3").create_bucket(Bucket=name)
-    return f"s3://{name}/root"
+    yield f"s3://{name}/root"
+    for url in [url for url in claims._held if url.startswith(f"s3://{name}/")]:
+        claims.release(url)
 
 
 @pytest.fixture(params=["disk", pytest.param("bucket", marks=pytest.mark.s3)])

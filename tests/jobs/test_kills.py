@@ -31,6 +31,7 @@ STAGES = {
 # met by chance. The other kills are spread over the whole job.
 APPEARS = ("run=small", "run=small/*", "run=small/*.json", "run=small/.run.json.*", "run=small/run.json", ".latest.*")
 DONE, NOTHING_TO_DO = 0, 3
+TRIES = 3  # for each moment, of which the first may find nothing to do, and the second end too soon
 CLOCK = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
 # What two runs may differ in: what was measured of them, the run before, and digests: of files that are compared
 # themselves, and of settings that name the output's place.
@@ -48,7 +49,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Ended:
-    """What came of one attempt: the moment it was to be killed at, and its exit status, None where it was killed."""
+    """What came of one attempt: when it was to be killed, and its exit status, None where it was killed."""
 
     moment: float | str
     status: int | None
@@ -148,31 +149,42 @@ def wait(process, moment, folder):
             time.sleep(0.0005)
 
 
-def moments(job, seconds, kills):
-    """Return when to kill, in random order: a third aimed, and one moment in each equal part of the job's duration."""
+def moments(job, kills):
+    """Return when to kill, in random order: a third aimed, and one in each equal part of the job's duration, as shares.
+
+    A busy machine may take several times as long as the next time, so what a job is known to take is seen as it goes.
+    """
     draw = random.Random(job)
     aimed = draw.sample(APPEARS, min(kills // 3, len(APPEARS)))
     parts = kills - len(aimed)
-    found = [*(seconds * (part + draw.random()) / parts for part in range(parts)), *aimed]
+    found = [*((part + draw.random()) / parts for part in range(parts)), *aimed]
     draw.shuffle(found)
     return found
 
 
 def kill_again_and_again(job, reference, kills, folder):
-    """Start the job, kill it, and start it again, until all moments are used; return what came of each attempt."""
+    """Start the job, kill it, and start it again, until all moments are used; return what came of each attempt.
+
+    An attempt that ends before it is killed must be whole; another one begins, with the same moment in mind.
+    """
     root, log, attempts = folder / "out", folder / "log", []
     before(job, reference, root)
-    for moment in moments(job, reference.seconds[job], kills):
-        process = start(job, reference.run_file, root, log)
-        wait(process, moment, root / STAGES[job][-1])
-        status = process.poll()
-        sessions.kill(process)
-        attempts.append(Ended(moment, status))
-        assert status in (None, DONE, NOTHING_TO_DO), log.read_text()
-        check_readers(job, reference, root, ("earlier", "small"))
-        if status is not None:  # it ended before it was killed: it must be whole, and another one begins
+    seconds = reference.seconds[job]
+    for moment in moments(job, kills):
+        for _ in range(TRIES):
+            started = time.monotonic()
+            process = start(job, reference.run_file, root, log)
+            wait(process, moment * seconds if isinstance(moment, float) else moment, root / STAGES[job][-1])
+            status, took = process.poll(), time.monotonic() - started
+            sessions.kill(process)
+            attempts.append(Ended(moment, status))
+            assert status in (None, DONE, NOTHING_TO_DO), log.read_text()
+            check_readers(job, reference, root, ("earlier", "small"))
+            if status is None:
+                break
             check_readers(job, reference, root, ("small",))
             before(job, reference, root)
+            seconds = min(seconds, took) if status == DONE else seconds
     status = start(job, reference.run_file, root, log).wait()
     attempts.append(Ended("never", status))
     assert status in (DONE, NOTHING_TO_DO), log.read_text()
@@ -198,5 +210,5 @@ def killed(reference, kills, tmp_path_factory):
 @pytest.mark.parametrize("job", STAGES)
 def test_killed_again_and_again_it_ends_as_if_it_never_was(killed, kills, job):
     attempts = killed[job].result()
-    assert len(attempts) == kills + 1
-    assert sum(attempt.status is None for attempt in attempts) >= len(attempts) // 2, attempts
+    assert len({attempt.moment for attempt in attempts}) == kills + 1
+    assert sum(attempt.status is None for attempt in attempts) > kills // 2, attempts

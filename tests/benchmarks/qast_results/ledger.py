@@ -34,8 +34,8 @@ def plan(
 ) -> list[Job]:
     """Return all jobs in their order.
 
-    The resplit tables come first, one seed after the other, so that a stopped run knows something of each of them;
-    then the BLSTM's table; then the other tables, each with all its seeds.
+    The resplit tables come first, then the BLSTM's table, then the other tables; everywhere one seed after the other,
+    so that a stopped run knows something of each table.
     """
     first = [name for name in names if name in tables.RESPLIT_TABLES]
     blocks = [(name, split, seed, arms.BOOSTING) for seed in range(seeds) for name in first for split in tables.SPLITS]
@@ -46,7 +46,7 @@ def plan(
         if name in tables.BLSTM_TABLES
     ]
     rest = [name for name in names if name not in first]
-    blocks += [(name, tables.SUPPLIED, seed, arms.BOOSTING) for name in rest for seed in range(seeds)]
+    blocks += [(name, tables.SUPPLIED, seed, arms.BOOSTING) for seed in range(seeds) for name in rest]
     jobs = [Job(*block, arm, epochs) for block in blocks for arm in chosen]
     # The BLSTM takes no weights.
     return [job for job in jobs if job.learner in learners and (job.learner, job.arm) != (arms.BLSTM, arms.WEIGHTS)]

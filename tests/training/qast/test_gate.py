@@ -156,8 +156,10 @@ def test_without_relabeling_the_committees_rows_are_dropped():
 
 def test_order_is_by_bucket_then_confidence_or_generation():
     found = Sorted(np.array([2, 1, 0, 1, 2]), np.zeros(5, np.int64), np.array([0.1, 0.2, 0.9, 0.3, 0.4]))
-    np.testing.assert_array_equal(gate.final_order(found, settings=REPAIRED), [3, 1, 4, 0])
-    np.testing.assert_array_equal(gate.final_order(found, settings=PAPER), [1, 3, 0, 4])
+    by_confidence = REPAIRED.model_copy(update={"order": "confidence"})
+    np.testing.assert_array_equal(gate.final_order(found, settings=by_confidence), [3, 1, 4, 0])
+    for settings in (REPAIRED, PAPER):
+        np.testing.assert_array_equal(gate.final_order(found, settings=settings), [1, 3, 0, 4])
 
 
 def test_ranks_are_within_a_class():
