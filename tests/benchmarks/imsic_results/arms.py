@@ -25,10 +25,10 @@ from tests.benchmarks.results import mnist
 from training.oversampling import oversample_numbers
 from training.torch.augmentation.dense import class_weights
 from training.torch.augmentation.task import Task
+from training.torch.course import Place
 from training.torch.imsic import generator
 from training.torch.imsic.graph import Factor, Graph
 from training.torch.imsic.settings import IMSICSettings
-from training.torch.qast.course import Place
 
 Rows = NDArray[np.float32]
 Codes = NDArray[np.int64]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.torch.qast.course import seeded
+from training.torch.course import seeded
 
 ROWS_AT_ONCE = 1000
 STREAM = 7

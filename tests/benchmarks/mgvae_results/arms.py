@@ -26,9 +26,9 @@ from tests.benchmarks.results import mnist
 from training.oversampling import oversample_numbers
 from training.torch.augmentation import dense
 from training.torch.augmentation.task import Task
+from training.torch.course import Place, seeded
 from training.torch.mgvae import generator
 from training.torch.mgvae.settings import MGVAESettings
-from training.torch.qast.course import Place, seeded
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Rows = NDArray[np.float32]

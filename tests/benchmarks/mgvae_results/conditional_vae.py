@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.torch.course import seeded
 from training.torch.mgvae.settings import MGVAESettings
-from training.torch.qast.course import seeded
 
 CLASSES = 2
 

@@ -10,10 +10,10 @@ from torch import nn
 from tests.training.imsic import imsic_tables as imsic
 from tests.training.mgvae import mgvae_tables as tables
 from training.torch.augmentation import codec
+from training.torch.course import Place, seeded
 from training.torch.imsic import course, generator, losses
 from training.torch.imsic.course import Lesson, Players
 from training.torch.imsic.structure import Structure
-from training.torch.qast.course import Place, seeded
 from training.trainer import TrainingDiverged
 
 CPU = torch.device("cpu")

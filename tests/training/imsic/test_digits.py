@@ -10,10 +10,10 @@ from torch.nn import functional
 from training.torch.augmentation import dense, gate
 from training.torch.augmentation.gate import Arm
 from training.torch.augmentation.task import Task
+from training.torch.course import Place
 from training.torch.imsic import generator
 from training.torch.imsic.graph import Factor, Graph
 from training.torch.imsic.settings import IMSICSettings
-from training.torch.qast.course import Place
 
 TAIL = (80, 60, 40, 30, 20, 14, 10, 6, 4, 3)
 SETTINGS = {"image": (1, 8, 8), "brightest": 16.0, "classifier_steps": 600}

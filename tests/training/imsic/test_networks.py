@@ -8,9 +8,9 @@ from tests.training.imsic import imsic_tables as imsic
 from tests.training.mgvae import mgvae_tables as tables
 from training.torch.augmentation import codec
 from training.torch.augmentation.codec import Layout
+from training.torch.course import seeded
 from training.torch.imsic import generator
 from training.torch.imsic.networks import Causes, Discriminator, Generator
-from training.torch.qast.course import seeded
 
 CPU = torch.device("cpu")
 FEATURES, LABELS = tables.features_and_labels()

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from training.torch.augmentation.codec import Layout
+from training.torch.course import seeded
 from training.torch.imsic import structure
 from training.torch.imsic.graph import Factor, Graph
 from training.torch.imsic.networks import Causes, Discriminator, Generator
 from training.torch.imsic.settings import IMSICSettings
 from training.torch.imsic.structure import RIDGE, Structure
-from training.torch.qast.course import seeded
 
 CPU = torch.device("cpu")
 GRAPH = Graph(factors=(Factor(name="a"), Factor(name="b"), Factor(name="c"), Factor(name="d", parents=("b", "c", "d"))))

@@ -8,10 +8,10 @@ import pytest
 
 from tests.training.mgvae import mgvae_tables as tables
 from training.torch.augmentation.task import Task
+from training.torch.course import Place, seeded
 from training.torch.imsic import generator, graph
 from training.torch.imsic.networks import Causes
 from training.torch.imsic.settings import IMSICSettings
-from training.torch.qast.course import Place, seeded
 
 TABLE = tables.SHARED / "data/tabular/qast/thyroid.parquet"
 RARE = (1, 2)

@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from tests.training.mgvae import mgvae_tables as tables
 from training.torch.augmentation import dense, mlp
+from training.torch.course import Place
 from training.torch.mgvae import course, generator
 
 FEATURES, LABELS = tables.features_and_labels(0, (200, 30, 10))
@@ -62,7 +63,7 @@ def test_files_give_the_classifier_back():
 )
 def test_few_rows_get_few_steps(changes, steps):
     settings = tables.tiny(pretrain_steps=5, **changes)
-    trained = generator.train(tables.task(), settings=settings, seed=0, place=course.Place("x"))
+    trained = generator.train(tables.task(), settings=settings, seed=0, place=Place("x"))
     assert {code: looks[-1].step if looks else 0 for code, looks in trained.finetuned.items()} == steps
 
 
@@ -75,14 +76,14 @@ def test_held_out_rows_may_choose_the_steps(monkeypatch):
 
     monkeypatch.setattr(course, "best_steps", best_steps)
     settings = tables.tiny(pretrain_steps=5, held_out=0.2, finetune_steps=400)
-    trained = generator.train(tables.task(), settings=settings, seed=0, place=course.Place("x"))
+    trained = generator.train(tables.task(), settings=settings, seed=0, place=Place("x"))
     assert asked == [(11, 3, 168), (6, 1, 84)]
     assert [looks[-1].step for looks in trained.finetuned.values()] == [10, 10]
 
 
 def test_without_pre_training_the_variance_is_the_rare_classs_own():
     settings = tables.tiny(pretrain_steps=0, finetune_steps=60, steps_per_row=0)
-    trained = generator.train(tables.task(), settings=settings, seed=0, place=course.Place("x"))
+    trained = generator.train(tables.task(), settings=settings, seed=0, place=Place("x"))
     variances = [network.variance_V.numpy() for network in trained.generator.networks.values()]
     assert trained.looks == []
     assert not np.allclose(variances[0], variances[1])

@@ -11,7 +11,8 @@ from tests.training.mgvae import mgvae_tables as tables
 from training.torch.augmentation import dense, gate
 from training.torch.augmentation.gate import Arm
 from training.torch.augmentation.nearness import nearest
-from training.torch.mgvae import course, generator
+from training.torch.course import Place
+from training.torch.mgvae import generator
 from training.torch.mgvae.settings import MGVAESettings
 
 SLOW = tables.DIGITS | {"units": (128, 128)}
@@ -23,7 +24,7 @@ SEEDS = (0, 1, 2)
 def trained(seed=0, **changes):
     digits = tables.Digits(5, seed)
     settings = MGVAESettings(**QUICK | changes)
-    return digits, generator.train(digits.task, settings=settings, seed=seed, place=course.Place("digits"))
+    return digits, generator.train(digits.task, settings=settings, seed=seed, place=Place("digits"))
 
 
 def variance_share(made, real):

@@ -6,10 +6,10 @@ import torch
 
 from tests.training.mgvae import mgvae_tables as tables
 from training.torch.augmentation.codec import Layout
+from training.torch.course import seeded
 from training.torch.mgvae import losses, objective
 from training.torch.mgvae.networks import MajorityGuidedVAE
 from training.torch.mgvae.objective import Batch
-from training.torch.qast.course import seeded
 
 TABLE = Layout(3, (2,), (3, 2))
 IMAGE = Layout(2 * 8 * 12, image=(2, 8, 12))

@@ -12,7 +12,8 @@ from tests.training.mgvae import mgvae_tables as tables
 from training.torch.augmentation import dense, gate
 from training.torch.augmentation.gate import Arm
 from training.torch.augmentation.task import Task
-from training.torch.mgvae import course, generator
+from training.torch.course import Place
+from training.torch.mgvae import generator
 from training.torch.mgvae.settings import MGVAESettings
 
 FOLDER = tables.SHARED / "data/tabular/qast"
@@ -40,7 +41,7 @@ def split(name):
 @cache
 def trained(name, **changes):
     settings = MGVAESettings(**QUICK | changes)
-    return generator.train(split(name)[0], settings=settings, seed=0, place=course.Place(name))
+    return generator.train(split(name)[0], settings=settings, seed=0, place=Place(name))
 
 
 @pytest.mark.parametrize("name", RARE)
@@ -82,7 +83,7 @@ def test_synthetic_rows_do_not_harm_the_ranking():
     known = np.random.default_rng(0).permutation(len(labels)) < len(labels) * 0.6
     columns = tuple(f"x{number}" for number in range(features.shape[1]))
     task = Task(features[known], labels[known], ("text", "other"), columns, 0, (1,))
-    made = generator.train(task, settings=MGVAESettings(**QUICK), seed=0, place=course.Place("whole")).generator
+    made = generator.train(task, settings=MGVAESettings(**QUICK), seed=0, place=Place("whole")).generator
     assert precision_against_real_rows_alone(task, made, features[~known], labels[~known]) >= 0.93
 
 

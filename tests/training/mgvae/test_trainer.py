@@ -16,6 +16,7 @@ from training import artifact
 from training.reader import ArrayReader
 from training.torch.augmentation import gate
 from training.torch.augmentation.gate import Arm
+from training.torch.course import Place
 from training.torch.mgvae import augment, course
 from training.torch.mgvae.artifact import MGVAEArtifact
 from training.torch.mgvae.settings import MGVAESettings
@@ -93,7 +94,7 @@ def test_the_arm_with_the_best_precision_is_taken(monkeypatch):
     given = {"real_rows": 0.5, "copies": 0.5, "smote": 0.4, "mgvae_0.5": 0.6, "mgvae_1": 0.6}
     names = itertools.cycle(given)  # asked for each fold, and in the end for all of them
     monkeypatch.setattr(gate, "_precision", lambda task, folded: given[next(names)])
-    found = augment.validate(tables.task(), rare_code=2, settings=tables.tiny(), place=course.Place("x"))
+    found = augment.validate(tables.task(), rare_code=2, settings=tables.tiny(), place=Place("x"))
     assert found.arm == Arm("mgvae", 0.5)
     assert found.precision == given
     assert sorted(np.concatenate([rows for rows, _ in found.held_out]).tolist()) == list(range(81))

@@ -34,10 +34,11 @@ def test_a_table_is_translated_as_by_torch(code, changes):
 
 def test_an_image_is_translated_as_by_torch():
     digits = tables.Digits(5).task
-    from training.torch.mgvae import course, generator
+    from training.torch.course import Place
+    from training.torch.mgvae import generator
 
     settings = tables.tiny(image=(1, 8, 8), brightest=16.0)
-    made = generator.train(digits, settings=settings, seed=0, place=course.Place("digits")).generator
+    made = generator.train(digits, settings=settings, seed=0, place=Place("digits")).generator
     rows = digits.features[:50]
     found = Translator.from_files(made.files(), 1).translate(rows)
     np.testing.assert_allclose(found, made.translate(rows, 1).translated, rtol=1e-4, atol=1e-4)

@@ -5,8 +5,9 @@ import torch
 
 from feature_extraction.schema import FeatureSchema
 from training.reader import ArrayReader
+from training.torch.course import seeded
 from training.torch.qast import batches, moves, networks
-from training.torch.qast.course import Pool, Table, seeded
+from training.torch.qast.course import Pool, Table
 from training.torch.qast.encoder import Encoder
 from training.torch.qast.gate import Tally
 from training.torch.qast.settings import QASTSettings

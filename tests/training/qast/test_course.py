@@ -6,8 +6,8 @@ import torch
 
 from tests.training.qast import qast_tables as tables
 from training.torch import checkpoint
+from training.torch.course import Place, seeded
 from training.torch.qast import course, gate
-from training.torch.qast.course import Place
 from training.torch.qast.moves import Batch, Lesson, Players
 
 
@@ -168,7 +168,7 @@ def test_a_generated_class_comes_to_lie_where_its_rows_are():
     players = run(settings)[0]
     generator = players.generator.eval()
     codes = torch.tensor([1, 2]).repeat_interleave(200)
-    with course.seeded(5, device=tables.CPU), torch.no_grad():
+    with seeded(5, device=tables.CPU), torch.no_grad():
         noise = generator.noise(400)
         rows = generator(noise[:, : fitted.width], torch.eye(3)[codes], noise[:, fitted.width :]).numpy()
     decoded = fitted.decode(rows)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.training.qast import qast_tables as tables
+from training.torch.course import Place
 from training.torch.qast import course, gate
-from training.torch.qast.course import Place
 from training.torch.qast.gate import Tally
 from training.torch.qast.moves import Adversaries
 from training.torch.qast.sampling import CANDIDATES_AT_ONCE, SURPLUS, Synthesizer

@@ -12,9 +12,9 @@ import pytest
 from tests.training.qast import qast_tables as tables
 from training import artifact
 from training.reader import ArrayReader
+from training.torch.course import Place
 from training.torch.qast import augment, stage
 from training.torch.qast.artifact import QASTArtifact
-from training.torch.qast.course import Place
 from training.torch.qast.sampling import Samples
 from training.torch.qast.trainer import QAST
 

@@ -22,8 +22,8 @@ from training.scaler import Scaler
 from training.torch.augmentation.mlp import MLP
 from training.torch.augmentation.settings import AugmentationSettings
 from training.torch.augmentation.task import Codes
+from training.torch.course import seeded
 from training.torch.devices import device_of
-from training.torch.qast.course import seeded
 from training.trainer import Floats
 
 NETWORK_STREAM, DRAW_STREAM = 20, 21

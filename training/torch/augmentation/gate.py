@@ -20,7 +20,7 @@ from training.torch.augmentation import dense
 from training.torch.augmentation.codec import Codec
 from training.torch.augmentation.settings import AugmentationSettings
 from training.torch.augmentation.task import Codes, Samples, Task
-from training.torch.qast.course import Place
+from training.torch.course import Place
 from training.torch.second_stage import Classifier
 from training.trainer import Floats
 

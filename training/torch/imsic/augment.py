@@ -8,11 +8,11 @@ from collections.abc import Callable
 from training.torch.augmentation import gate
 from training.torch.augmentation.gate import WITHOUT_GENERATOR, Arm, Maker, Verdict
 from training.torch.augmentation.task import Task
+from training.torch.course import Place
 from training.torch.imsic import generator
 from training.torch.imsic.generator import Trained
 from training.torch.imsic.graph import Graph
 from training.torch.imsic.settings import IMSICSettings
-from training.torch.qast.course import Place
 
 Learn = Callable[[Task, int, Place], Trained]
 

@@ -8,8 +8,6 @@ Shapes: N rows to learn from, B rows of a batch, W columns of an encoded row, L 
 
 import copy
 import logging
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -20,15 +18,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.progress import StepProgress
-from training.torch import checkpoint
+from training.torch import checkpoint, course
 from training.torch.augmentation.task import Codes
 from training.torch.checkpoint import Learners
+from training.torch.course import Place, seeded
 from training.torch.imsic import losses, structure
 from training.torch.imsic.networks import Causes, Discriminator, Generator
 from training.torch.imsic.settings import IMSICSettings
 from training.torch.imsic.structure import Structure
-from training.torch.qast.course import Place, seeded
-from training.trainer import Floats, TrainingDiverged
+from training.trainer import Floats
 
 BETAS = (0.5, 0.999)
 WARM_UP = 10  # steps over which the mean of weights forgets the first ones
@@ -134,7 +132,8 @@ def follow(players: Players, lesson: Lesson, settings: IMSICSettings, place: Pla
             last = min(done + settings.checkpoint_every, settings.steps)
             with seeded(*lesson.seed, done, device=lesson.rows_NW.device):
                 since = [step(players, lesson, number, settings) for number in range(done, last)]
-            looks.append(_look(last, since, place.title))
+            means = course.means(Look._fields[1:], last, since, place.title)
+            looks.append(Look(last, *means))
             progress.reach(last, _words(looks[-1]))
             if place.url:
                 notes = {"looks": looks}
@@ -232,23 +231,6 @@ def _average(players: Players, number: int, decay: float) -> None:
 
 def _tensors(network: nn.Module) -> list[Tensor]:
     return [weight.data for weight in network.parameters()]
-
-
-def history(looks: Sequence[Look]) -> dict[str, Any]:
-    """Return the looks as columns of numbers, under `step` the steps."""
-    columns: dict[str, Any] = {"step": [look.step for look in looks]}
-    names = Look._fields[1:]
-    return columns | {name: [round(getattr(look, name), 5) for look in looks] for name in names}
-
-
-def _look(number: int, since: Sequence[Tensor], title: str) -> Look:
-    means = torch.stack(list(since)).mean(dim=0).tolist()
-    if not all(math.isfinite(mean) for mean in means):
-        raise TrainingDiverged(
-            f"{title}: by step {number} the losses {', '.join(Look._fields[1:])} became {means}; "
-            "lower the learning rates, and look for extreme values among the features"
-        )
-    return Look(number, *means)
 
 
 def _words(look: Look) -> str:

@@ -19,6 +19,7 @@ from training.artifact import pack_arrays, unpack_arrays
 from training.torch.augmentation import codec
 from training.torch.augmentation.codec import Codec
 from training.torch.augmentation.task import Samples, Task
+from training.torch.course import Place, seeded
 from training.torch.devices import device_of
 from training.torch.imsic import course
 from training.torch.imsic.artifact import VALUES
@@ -30,7 +31,6 @@ from training.torch.imsic.networks import Causes, Discriminator
 from training.torch.imsic.networks import Generator as Network
 from training.torch.imsic.settings import IMSICSettings
 from training.torch.imsic.structure import Structure
-from training.torch.qast.course import Place, seeded
 from training.trainer import Floats
 
 Doubles = NDArray[np.float64]

@@ -19,15 +19,17 @@ from numpy.typing import NDArray
 
 from training.occlusion import usual
 from training.splits import check_labels
+from training.torch import course
 from training.torch.augmentation import gate
 from training.torch.augmentation.gate import Arm
 from training.torch.augmentation.manifest import identity, manifest_of
 from training.torch.augmentation.task import Task, task_of
-from training.torch.imsic import augment, course, graph
+from training.torch.course import Place
+from training.torch.imsic import augment, graph
 from training.torch.imsic.artifact import IMSICArtifact
+from training.torch.imsic.course import Look
 from training.torch.imsic.generator import Drawn, Generator, Trained
 from training.torch.imsic.settings import IMSICSettings
-from training.torch.qast.course import Place
 from training.trainer import Reader
 
 NAME = "imsic"
@@ -76,7 +78,7 @@ def _history(
         | _yield(trained.generator, task, code, settings)
         for code in task.minority
     }
-    return course.history(trained.looks) | {
+    return course.history(trained.looks, Look._fields) | {
         "majority": task.classes[task.majority],
         "minority": list(classes),
         "augmentation": arm.name,

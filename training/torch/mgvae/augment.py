@@ -6,9 +6,9 @@ Takes a task and settings; gives the arms, and the best of them.
 from training.torch.augmentation import gate
 from training.torch.augmentation.gate import WITHOUT_GENERATOR, Arm, Maker, Verdict
 from training.torch.augmentation.task import Task
+from training.torch.course import Place
 from training.torch.mgvae import generator
 from training.torch.mgvae.settings import MGVAESettings
-from training.torch.qast.course import Place
 
 SOURCE = "mgvae"
 

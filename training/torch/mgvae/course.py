@@ -9,23 +9,21 @@ Shapes: N rows to learn from, M majority rows, B rows of a batch, S exemplars, W
 import copy
 import logging
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from training.progress import StepProgress
-from training.torch import checkpoint
+from training.torch import checkpoint, course
 from training.torch.checkpoint import Learners
+from training.torch.course import Place
 from training.torch.mgvae import losses, objective
 from training.torch.mgvae.networks import MajorityGuidedVAE
 from training.torch.mgvae.objective import Anchor, Batch
 from training.torch.mgvae.settings import MGVAESettings
-from training.torch.qast.course import Place
-from training.trainer import TrainingDiverged
 
 PROBE_EVERY, PROBE_DRAWS = 10, 8  # steps between two looks at held-out rows, and draws of each row's code
 
@@ -78,7 +76,8 @@ def follow(vae: MajorityGuidedVAE, lesson: Lesson, settings: MGVAESettings, plac
         for number in range(done, lesson.steps):
             since.append(step(vae, optimizer, lesson, number, settings))
             if (number + 1) % settings.checkpoint_every == 0 or number + 1 == lesson.steps:
-                looks.append(_look(number + 1, since, place.title))
+                means = course.means(Look._fields[1:], number + 1, since, place.title)
+                looks.append(Look(number + 1, *means))
                 since = []
                 progress.reach(number + 1, _words(looks[-1]))
                 if place.url:
@@ -149,24 +148,8 @@ def held_out_error(vae: MajorityGuidedVAE, rows_NW: Tensor, lesson: Lesson, sett
     return float(terms.reconstruction + terms.kl)
 
 
-def history(looks: Sequence[Look]) -> dict[str, Any]:
-    """Return the looks as columns of numbers, under `step` the steps."""
-    columns: dict[str, Any] = {"step": [look.step for look in looks]}
-    return columns | {name: [round(getattr(look, name), 5) for look in looks] for name in ("reconstruction", "kl")}
-
-
 def _optimizer(vae: MajorityGuidedVAE, lesson: Lesson) -> torch.optim.Optimizer:
     return torch.optim.Adam(vae.parameters(), lesson.rate, fused=True)
-
-
-def _look(number: int, since: Sequence[Tensor], title: str) -> Look:
-    means = torch.stack(list(since)).mean(dim=0).tolist()
-    if not all(math.isfinite(mean) for mean in means):
-        raise TrainingDiverged(
-            f"{title}: by step {number} reconstruction, KL and penalty became {means}; "
-            "lower the learning rates, and look for extreme values among the features"
-        )
-    return Look(number, *means)
 
 
 def _words(look: Look) -> str:

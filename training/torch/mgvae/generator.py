@@ -19,6 +19,7 @@ from training.artifact import pack_arrays, unpack_arrays
 from training.torch.augmentation import codec
 from training.torch.augmentation.codec import Codec
 from training.torch.augmentation.task import Samples, Task
+from training.torch.course import Place, seeded
 from training.torch.devices import device_of
 from training.torch.mgvae import course, objective
 from training.torch.mgvae.course import Lesson, Look
@@ -28,7 +29,6 @@ from training.torch.mgvae.networks import MajorityGuidedVAE
 from training.torch.mgvae.objective import Anchor
 from training.torch.mgvae.settings import MGVAESettings
 from training.torch.mgvae.translator import Pairs
-from training.torch.qast.course import Place, seeded
 from training.trainer import Floats
 
 NETWORK_STREAM, PRETRAIN_STREAM, FISHER_STREAM, FINETUNE_STREAM, STORED_STREAM, SAMPLE_STREAM, SPLIT_STREAM = range(7)

@@ -16,15 +16,16 @@ import numpy as np
 
 from training.occlusion import usual
 from training.splits import check_labels
+from training.torch import course
 from training.torch.augmentation import gate
 from training.torch.augmentation.gate import Arm
 from training.torch.augmentation.manifest import identity, manifest_of
 from training.torch.augmentation.task import Task, task_of
-from training.torch.mgvae import augment, course, generator
+from training.torch.course import Place
+from training.torch.mgvae import augment, generator
 from training.torch.mgvae.artifact import MGVAEArtifact
 from training.torch.mgvae.generator import Trained
 from training.torch.mgvae.settings import MGVAESettings
-from training.torch.qast.course import Place
 from training.trainer import Reader
 
 NAME = "mgvae"
@@ -70,7 +71,7 @@ def _history(task: Task, trained: Trained, arm: Arm, synthetic: np.ndarray[Any, 
         }
         for code, looks in trained.finetuned.items()
     }
-    return course.history(trained.looks) | {
+    return course.history(trained.looks, ("step", "reconstruction", "kl")) | {
         "majority": task.classes[task.majority],
         "minority": list(classes),
         "augmentation": arm.name,

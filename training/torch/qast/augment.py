@@ -12,8 +12,8 @@ from sklearn.metrics import f1_score
 
 from training.splits import Rows, folds
 from training.torch import second_stage
+from training.torch.course import Place
 from training.torch.qast import seeds, stage
-from training.torch.qast.course import Place
 from training.torch.qast.members import unchecked
 from training.torch.qast.sampling import Codes, Samples
 from training.torch.qast.settings import QASTSettings

@@ -8,18 +8,17 @@ Shapes: N rows of the table, P rows of a pool, B rows of a batch, E encoded widt
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from feature_extraction import storage
 from training.progress import StepProgress
 from training.torch import checkpoint
+from training.torch.course import Place, seeded
 from training.torch.qast import gate
 from training.torch.qast.batches import Codes, Plan, Step
 from training.torch.qast.gate import Kept, Tally
@@ -61,31 +60,6 @@ class Table:
     plan: Plan
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a course stands.
-
-    Attributes:
-        title: for progress and messages.
-        folder: URL of the folder for checkpoints, or '' for none.
-        identity: digest of settings and data; a checkpoint of another one is ignored.
-    """
-
-    title: str
-    folder: str = ""
-    identity: str = ""
-
-    @property
-    def url(self) -> str:
-        """URL of the checkpoint, or ''."""
-        name = self.title.replace(" ", "_")
-        return storage.join(self.folder, f"{name}.safetensors") if self.folder else ""
-
-    def of(self, part: str) -> "Place":
-        """Return the place of one of several courses of a training."""
-        return replace(self, title=f"{self.title} {part}")
-
-
 class Look(NamedTuple):
     """Means since the look before: the `losses` by name, and the `kept` and `relabeled` shares of generated rows."""
 
@@ -93,16 +67,6 @@ class Look(NamedTuple):
     losses: dict[str, float]
     kept: float
     relabeled: float
-
-
-@contextmanager
-def seeded(*numbers: int, device: torch.device) -> Iterator[None]:
-    """Let torch draw from a stream named by numbers, and leave its global state as it was."""
-    words = np.random.SeedSequence(numbers).generate_state(2, np.uint32)
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(int(words[0]) << 32 | int(words[1]))
-        yield
 
 
 def follow(table: Table, players: Players, judge: Judge, place: Place) -> list[Look]:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from training.torch.course import seeded
 from training.torch.devices import device_of
 from training.torch.qast import losses
-from training.torch.qast.course import seeded
 from training.torch.qast.networks import Classifier, rows_at_once
 from training.torch.qast.settings import QASTSettings
 from training.trainer import Floats

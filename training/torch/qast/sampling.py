@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.torch.course import seeded
 from training.torch.qast import gate
-from training.torch.qast.course import Judge, seeded
+from training.torch.qast.course import Judge
 from training.torch.qast.encoder import Encoder
 from training.torch.qast.moves import Adversaries
 from training.trainer import Floats

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from training.artifact import pack_arrays, unpack_arrays
+from training.torch.course import Place, seeded
 from training.torch.devices import device_of
 from training.torch.qast import batches, course, moves, quota, seeds
 from training.torch.qast.batches import Plan
 from training.torch.qast.committee import Committee
-from training.torch.qast.course import Judge, Look, Place, Pool, Table, seeded
+from training.torch.qast.course import Judge, Look, Pool, Table
 from training.torch.qast.encoder import Encoder
 from training.torch.qast.gate import Tally
 from training.torch.qast.moves import Adversaries, Players

@@ -21,10 +21,10 @@ from training.artifact import Manifest, package_versions
 from training.metrics import held_out_rows, held_out_summary
 from training.occlusion import usual
 from training.splits import check_labels
+from training.torch.course import Place
 from training.torch.qast import augment, course, stage
 from training.torch.qast.artifact import QASTArtifact
 from training.torch.qast.augment import Source, Verdict
-from training.torch.qast.course import Place
 from training.torch.qast.sampling import Outcome
 from training.torch.qast.settings import QASTSettings
 from training.torch.qast.stage import Task, Trained
