@@ -3,7 +3,6 @@
 Takes all results; gives sentences. A claim holds, or is missed by a figure, or is not measured as far as it says.
 """
 
-import math
 from typing import NamedTuple
 
 import pandas as pd
@@ -85,17 +84,19 @@ def few_labels(rows: pd.DataFrame) -> str:
     own = rows[rows["main"] & rows["data"].isin(list(BARS))]
     means = comparisons.means(own)
     gains = {budget: _gain(means, budget) for budget in FEW}
-    parts = [
-        f"{budget}: {gain.mean():+.1%} over {len(gain)} logs" if len(gain) else f"{budget}: not measured"
-        for budget, gain in gains.items()
-    ]
-    mean = sum(gain.mean() for gain in gains.values()) / len(gains)
-    so_far = " so far" * any(len(gain) < len(BARS) for gain in gains.values())
-    word = "not measured" if math.isnan(mean) else ("holds" if mean >= WANTED_GAIN else "is missed") + so_far
     return (
         f"- {' and '.join(FEW)} rare labels: `{AUTO}` is to beat `{REFERENCE}` on the same labels and features by "
-        f"{WANTED_GAIN:.0%} of its average precision, on average over the logs. Labels {'; '.join(parts)}: **{word}**."
+        f"{WANTED_GAIN:.0%} of its average precision, on average over the logs. Labels "
+        + "; ".join(f"{budget}: {_few_verdict(gain)}" for budget, gain in gains.items())
+        + "."
     )
+
+
+def _few_verdict(gain: "pd.Series[float]") -> str:
+    if not len(gain):
+        return "**not measured**"
+    word = "holds" if gain.mean() >= WANTED_GAIN else "is missed"
+    return f"{gain.mean():+.1%} over {len(gain)} logs, **{word}{' so far' * (len(gain) < len(BARS))}**"
 
 
 def _gain(means: pd.DataFrame, budget: str) -> "pd.Series[float]":

@@ -99,7 +99,7 @@ def test_the_claim_on_all_labels_is_decided_by_the_figures(skill, logs, verdict)
 @pytest.mark.parametrize(("skill", "verdict"), [(0.30 * 1.5, "**holds**"), (0.30, "**is missed**")])
 def test_the_claim_on_few_labels_is_decided_by_the_figures(skill, verdict):
     rows = results.rows(data=LOGS, skill=results.SKILL | {AUTO: skill}, budgets=("20", "50"), seeds=2)
-    assert verdict in claims.few_labels(typed(rows))
+    assert claims.few_labels(typed(rows)).count(verdict) == 2
 
 
 def test_what_is_not_measured_is_said_to_be_so():
