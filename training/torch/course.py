@@ -49,14 +49,13 @@ def seeded(*numbers: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def means(names: Sequence[str], step: int, since: Sequence[Tensor], title: str) -> list[float]:
+def means(names: Sequence[str], since: Sequence[Tensor], where: str) -> list[float]:
     """Return the means of losses since the look before.
 
     Args:
         names: of the losses.
-        step: at which the look is taken.
         since: the losses of each step since the look before.
-        title: of the course, for messages.
+        where: the course and how far it is, for messages.
 
     Raises:
         TrainingDiverged: a mean is no longer a number.
@@ -64,7 +63,7 @@ def means(names: Sequence[str], step: int, since: Sequence[Tensor], title: str) 
     found: list[float] = torch.stack(list(since)).mean(dim=0).tolist()
     if not all(math.isfinite(mean) for mean in found):
         raise TrainingDiverged(
-            f"{title}: by step {step} the means of {', '.join(names)} became {found}; "
+            f"{where} the means of {', '.join(names)} became {found}; "
             "lower the learning rates, and look for extreme values among the features"
         )
     return found

@@ -9,6 +9,7 @@ from training.torch import checkpoint
 from training.torch.course import Place, seeded
 from training.torch.qast import course, gate
 from training.torch.qast.moves import Batch, Lesson, Players
+from training.trainer import TrainingDiverged
 
 
 def run(settings, *, place=None, judge=None, seed=0):
@@ -158,7 +159,7 @@ def test_the_published_gate_asks_for_every_batch():
 
 def test_a_diverged_course_says_so():
     settings = tables.tiny(generator_rate=1e30)
-    with pytest.raises(course.TrainingDiverged, match="lower the learning rates"):
+    with pytest.raises(TrainingDiverged, match="lower the learning rates"):
         run(settings)
 
 

@@ -132,7 +132,7 @@ def follow(players: Players, lesson: Lesson, settings: IMSICSettings, place: Pla
             last = min(done + settings.checkpoint_every, settings.steps)
             with seeded(*lesson.seed, done, device=lesson.rows_NW.device):
                 since = [step(players, lesson, number, settings) for number in range(done, last)]
-            means = course.means(Look._fields[1:], last, since, place.title)
+            means = course.means(Look._fields[1:], since, f"{place.title}: by step {last}")
             looks.append(Look(last, *means))
             progress.reach(last, _words(looks[-1]))
             if place.url:

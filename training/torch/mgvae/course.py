@@ -76,7 +76,7 @@ def follow(vae: MajorityGuidedVAE, lesson: Lesson, settings: MGVAESettings, plac
         for number in range(done, lesson.steps):
             since.append(step(vae, optimizer, lesson, number, settings))
             if (number + 1) % settings.checkpoint_every == 0 or number + 1 == lesson.steps:
-                means = course.means(Look._fields[1:], number + 1, since, place.title)
+                means = course.means(Look._fields[1:], since, f"{place.title}: by step {number + 1}")
                 looks.append(Look(number + 1, *means))
                 since = []
                 progress.reach(number + 1, _words(looks[-1]))

@@ -7,7 +7,6 @@ Shapes: N rows of the table, P rows of a pool, B rows of a batch, E encoded widt
 """
 
 import logging
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,14 +16,14 @@ import torch
 from torch import Tensor
 
 from training.progress import StepProgress
-from training.torch import checkpoint
+from training.torch import checkpoint, course
 from training.torch.course import Place, seeded
 from training.torch.qast import gate
 from training.torch.qast.batches import Codes, Plan, Step
 from training.torch.qast.gate import Kept, Tally
 from training.torch.qast.moves import Batch, Lesson, Players
 from training.torch.qast.networks import Generator
-from training.trainer import Floats, TrainingDiverged
+from training.trainer import Floats
 
 LOSSES = ("discriminator", "classifier", "generator")
 MADE_AT_ONCE = 1024  # rows for the gate, of several steps where these are small
@@ -142,12 +141,7 @@ def _epoch(number: int, table: Table, players: Players, judge: Judge) -> _Record
             first = players.discriminate(batch)
             lesson = lessons[at] if lessons else quality_gate.lesson(batch.fake_BE.detach(), step.codes)
             found.append(torch.stack([first, players.classify(batch, lesson), players.generate(batch)]))
-    means = torch.stack(found).mean(dim=0).tolist()
-    if not all(math.isfinite(mean) for mean in means):
-        raise TrainingDiverged(
-            f"in epoch {number} the losses became {dict(zip(LOSSES, means, strict=True))}; "
-            "lower the learning rates, and look for extreme values among the features"
-        )
+    means = course.means(LOSSES, found, f"in epoch {number}")
     return _Record(tuple(means), *quality_gate.shares())
 
 
