@@ -69,7 +69,9 @@ class Fitted(NamedTuple):
 def settings_of(job: Job, table: Table) -> dict[str, Any]:
     """Return all that makes a result what it is besides the table and the split, as JSON takes it."""
     if job.arm in QAST_ARMS:
-        return _qast_settings(job, table).model_dump(mode="json")
+        settings = _qast_settings(job, table)
+        unused = {"fallback_errors"} if settings.fallback == "off" else set()
+        return settings.model_dump(mode="json", exclude=unused)
     found: dict[str, Any] = SecondStageSettings(second_stage=job.learner).model_dump(mode="json")
     own: dict[str, dict[str, Any]] = {SMOTE: {"neighbors": NEIGHBORS}, JITTER: {"sd": JITTER_SD}}
     return found | own.get(job.arm, {}) | {"seed": job.seed}

@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from tests.training.qast import qast_tables as tables
 from training import artifact
@@ -56,8 +57,11 @@ def test_the_manifest_tells_of_every_small_class():
     assert json.loads(fitted().manifest.to_json({}))["history"]["synthesis"] == synthesis
 
 
-def validated(monkeypatch, f1_by_sources, fallback="none"):
-    """Validate with made-up figures: F1 of the three classes by which of the small ones have generated rows."""
+def validated(monkeypatch, f1_by_sources, fallback="none", error=0.0):
+    """Validate with made-up figures: F1 of the three classes by which of the small ones have generated rows.
+
+    `error` is the standard error of a difference of mean F1.
+    """
     task = tables.task()
     truth, asked = task.labels, []
 
@@ -70,6 +74,7 @@ def validated(monkeypatch, f1_by_sources, fallback="none"):
     monkeypatch.setattr(augment, "_fold", lambda *arguments: fold)
     monkeypatch.setattr(augment, "_predicted", predicted)
     monkeypatch.setattr(augment, "_f1", lambda truth, found: np.array(found[0][0]))
+    monkeypatch.setattr(augment, "_error", lambda *arguments: error)
     found = augment.validate(task, rare_code=2, settings=tables.tiny(fallback=fallback), place=Place("qast"))
     assert len(asked) == len(set(asked))  # no classifier is fitted twice to the same rows
     return found
@@ -118,8 +123,32 @@ def test_no_gain_at_all_is_no_rows_at_all(monkeypatch):
     assert (found.arm, set(found.sources.values())) == ("none", {"none"})
 
 
+@pytest.mark.parametrize(("error", "arm"), [(0.011, "generator"), (0.009, "none")])
+def test_rows_are_left_out_where_that_is_better_by_more_than_a_standard_error(monkeypatch, error, arm):
+    found = validated(
+        monkeypatch,
+        [(["none", "none"], figures(0.9, 0.5, 0.53)), (["generator", "generator"], figures(0.9, 0.5, 0.5))],
+        error=error,
+    )
+    assert (found.arm, set(found.sources.values())) == (arm, {arm})
+
+
+def test_the_error_of_a_difference_of_mean_f1_is_the_bootstraps():
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 3, 90)
+    arms = [[random.random((90, 3)) + share * np.eye(3)[truth]] for share in (0.5, 0.6)]
+    draws = []
+    for _ in range(400):
+        rows = random.integers(0, 90, 90)
+        one, other = (f1_score(truth[rows], arm[0].argmax(axis=1)[rows], average="macro") for arm in arms)
+        draws.append(one - other)
+    assert augment._error(truth, *arms, seed=0) == pytest.approx(np.std(draws), rel=0.15)
+    assert augment._error(truth, arms[0], arms[0], seed=0) == 0
+
+
 def test_the_manifest_says_which_arm_was_taken():
-    metrics, classes = fitted().manifest.metrics, fitted().manifest.history["synthesis"]["classes"]
+    manifest = fitted(fallback_errors=0).manifest
+    metrics, classes = manifest.metrics, manifest.history["synthesis"]["classes"]
     means = {arm: np.mean(list(values.values())) for arm, values in metrics["f1"].items()}
     assert means[metrics["arm"]] == max(means.values())
     if metrics["arm"] != "by_class":

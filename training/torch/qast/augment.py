@@ -23,6 +23,7 @@ from training.trainer import Floats
 
 Doubles = NDArray[np.float64]
 Source = Literal["generator", "smote", "none"]
+BOOTSTRAP = 500
 
 
 class Verdict(NamedTuple):
@@ -96,7 +97,9 @@ def validate(task: Task, *, rare_code: int, settings: QASTSettings, place: Place
     For each fold both stages are trained anew on the other rows. By class, one keeps generated rows only where its F1
     over all held-out rows is above that under the fallback. Classes bear on each other, though, so what that gives is
     measured too, beside generated rows for all and the fallback for all. The best mean F1 over classes wins, of equal
-    ones that with fewer generated rows; the choice leans the figures of the winner a little to the good side.
+    ones that with fewer generated rows, unless it is within `fallback_errors` standard errors of generated rows for
+    all: where classes have few rows, it is mostly by chance which arm is ahead (the one-standard-error rule of Breiman
+    et al., 1984, for the published arm). The choice leans the figures of the winner a little to the good side.
 
     Raises:
         ValueError: a class has fewer than two rows.
@@ -117,6 +120,9 @@ def validate(task: Task, *, rare_code: int, settings: QASTSettings, place: Place
     found["by_class"] = found[alike[0]] if alike else _predicted(trained, sources["by_class"], settings)
     f1 = {arm: _f1(truth, found[arm]) for arm in sources}
     best = max(sources, key=lambda arm: float(f1[arm].mean()))
+    ahead = float(f1[best].mean() - f1["generator"].mean())
+    if ahead < settings.fallback_errors * _error(truth, found[best], found["generator"], settings.seed):
+        best = "generator"
     scores = [(fold.rows, one[:, rare_code]) for fold, one in zip(trained, found[best], strict=True)]
     return Verdict(sources[best], best, f1, scores)
 
@@ -144,6 +150,23 @@ def _predicted(trained: Collection[_Fold], sources: Mapping[int, Source], settin
 def _f1(truth: Codes, found: list[Doubles]) -> Doubles:
     predicted, classes = np.concatenate(found).argmax(axis=1), found[0].shape[1]
     return np.asarray(f1_score(truth, predicted, labels=range(classes), average=None, zero_division=0.0))
+
+
+def _error(truth: Codes, one: list[Doubles], other: list[Doubles], seed: int) -> float:
+    """Return the bootstrap's standard error of the difference of two arms' mean F1, over the same held-out rows."""
+    classes = one[0].shape[1]
+    rows = np.stack([truth, *(np.concatenate(arm).argmax(axis=1) for arm in (one, other))])
+    cells, counts = np.unique(rows, axis=1, return_counts=True)  # rows alike are drawn as one
+    weights = np.random.default_rng(seed).multinomial(len(truth), counts / len(truth), BOOTSTRAP)
+    first, second = (_mean_f1(cells[0], cells[arm], weights, classes) for arm in (1, 2))
+    return float((first - second).std())
+
+
+def _mean_f1(truth: Codes, predicted: Codes, weights: NDArray[np.int64], classes: int) -> Doubles:
+    """Return the mean F1 over classes for each set of weights, (sets,), of weights (sets, rows)."""
+    is_class, is_found = np.eye(classes)[truth], np.eye(classes)[predicted]
+    right, rows, claimed = weights @ (is_class * is_found), weights @ is_class, weights @ is_found
+    return np.asarray((2 * right / np.maximum(rows + claimed, 1)).mean(axis=1))
 
 
 def _codes(sources: Mapping[int, Source], source: Source) -> list[int]:

@@ -151,6 +151,12 @@ class QASTSettings(SecondStageSettings):
         "none", description="For a class without gain in inner validation: no rows, or SMOTE's; 'off' asks nothing."
     )
     fallback_folds: int = Field(3, ge=2, description="Folds of the inner validation.")
+    fallback_errors: float = Field(
+        1.0,
+        ge=0,
+        description="Standard errors by which inner validation must find less generated rows better for any to be "
+        "left out, as few rows find that by chance; 0: wherever it sees no gain.",
+    )
     checkpoint_url: str = Field("", description="Folder for checkpoints; a killed run goes on from them.")
     checkpoint_every: int = Field(25, ge=1, description="Epochs between two checkpoints.")
 
