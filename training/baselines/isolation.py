@@ -23,6 +23,7 @@ from training.settings import FOLDS
 from training.splits import check_labels, folds
 from training.torch.trees import Trees, joined
 from training.trainer import Floats, Reader
+from training.two_classes import rare_or_not
 
 Doubles = NDArray[np.float64]
 
@@ -50,7 +51,7 @@ class IsolationForest(IsolationForestSettings):
             model = ensemble.IsolationForest(
                 n_estimators=self.trees, max_samples=min(self.rows_per_tree, len(everything)), random_state=self.seed
             ).fit(everything)
-        classes = schema.classes if len(schema.classes) == 2 else (f"not {schema.rare}", schema.rare)
+        classes = rare_or_not(schema)
         shortness, truth = _shortness(model, rows.features), rows.labels == schema.rare_code
         parts = []
         for training, held_out in folds(rows.labels, FOLDS, seed=self.seed, names=schema.classes):
