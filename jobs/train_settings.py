@@ -9,6 +9,7 @@ from training import baseline_settings as baselines
 from training import settings as trainers
 from training.auto.settings import AutoSettings
 from training.torch.classifier_settings import TorchMLPSettings
+from training.torch.devnet_settings import DevNetSettings
 from training.torch.importance.settings import ImportanceVectorSettings
 from training.torch.imsic.settings import IMSICSettings
 from training.torch.mgvae.settings import MGVAESettings
@@ -37,6 +38,7 @@ TrainerName = Literal[
     "self_training",
     "isolation_forest",
     "xgboost",
+    "devnet",
     "auto",
 ]
 # Methods one model of which several processes can train together.
@@ -134,6 +136,9 @@ class TrainSettings(Section):
     )
     xgboost: baselines.XGBoostSettings = Field(
         baselines.XGBoostSettings(), description="Settings of XGBoost; needs the extra of that name."
+    )
+    devnet: DevNetSettings = Field(
+        DevNetSettings(), description="Settings of DevNet, to which rows without label count as not rare."
     )
     auto: AutoSettings = Field(AutoSettings(), description="Settings of the short list of methods that auto tries.")
 

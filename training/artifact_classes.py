@@ -10,6 +10,7 @@ ARTIFACTS = {
             "mlp",
             "ssgan",
             "torch_mlp",
+            "devnet",
         ),
         "training.dense_network:DenseNetworkArtifact",
     ),
