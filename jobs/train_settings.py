@@ -14,6 +14,7 @@ from training.torch.importance.settings import ImportanceVectorSettings
 from training.torch.imsic.settings import IMSICSettings
 from training.torch.mgvae.settings import MGVAESettings
 from training.torch.qast.settings import QASTSettings
+from training.xgbod_settings import XGBODSettings
 
 TrainerName = Literal[
     "scarcegan",
@@ -38,6 +39,7 @@ TrainerName = Literal[
     "self_training",
     "isolation_forest",
     "xgboost",
+    "xgbod",
     "devnet",
     "auto",
 ]
@@ -136,6 +138,10 @@ class TrainSettings(Section):
     )
     xgboost: baselines.XGBoostSettings = Field(
         baselines.XGBoostSettings(), description="Settings of XGBoost; needs the extra of that name."
+    )
+    xgbod: XGBODSettings = Field(
+        XGBODSettings(),
+        description="Settings of XGBOD, to which rows without label count as not rare; needs the extra.",
     )
     devnet: DevNetSettings = Field(
         DevNetSettings(), description="Settings of DevNet, to which rows without label count as not rare."

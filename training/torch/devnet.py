@@ -37,7 +37,7 @@ from training.torch.devices import device_of
 from training.torch.devnet_settings import DevNetSettings
 from training.torch.importance.networks import RELU, Members
 from training.trainer import Batch, Floats, Reader
-from training.two_classes import rare_or_not
+from training.two_classes import rare_and_others, rare_or_not
 
 DECAY = 0.9  # of RMSprop's mean of squared gradients, which the paper leaves open: Keras's
 DRAW_STREAM = 1
@@ -87,7 +87,7 @@ class DevNet(DevNetSettings):
 
 
 def _learn(settings: DevNetSettings, manifest: Manifest, rows: Batch, *, unlabeled: Floats) -> DenseNetworkArtifact:
-    features, rare = table(rows, unlabeled, manifest.schema.rare_code)
+    features, rare = rare_and_others(rows, unlabeled, manifest.schema.rare_code)
     scaler = Scaler.fit(features)
     inputs, classes = scaler.transform(features), rare_or_not(manifest.schema)
     network, looks = train(settings, inputs, rare)
@@ -100,12 +100,6 @@ def _learn(settings: DevNetSettings, manifest: Manifest, rows: Batch, *, unlabel
     )
     member = with_chances(network, classes.index(manifest.rare), settings.margin)
     return DenseNetworkArtifact(known, scaler, (member,), np.median(usual, axis=0).astype(np.float32))
-
-
-def table(rows: Batch, unlabeled: Floats, rare_code: int) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return labelled rows followed by unlabelled ones, and which are taken to be rare: of the latter none."""
-    rare = np.concatenate([rows.labels == rare_code, np.zeros(len(unlabeled), bool)])
-    return np.concatenate([rows.features, unlabeled]), rare
 
 
 def train(settings: DevNetSettings, inputs: Floats, rare: NDArray[np.bool_]) -> tuple[DenseNetwork, list[Look]]:

@@ -6,9 +6,10 @@ import torch
 
 from feature_extraction.schema import UNLABELED
 from tests.training.trainer_checks import HIDDEN, RARE, REGULAR, toy_table
-from training.torch.devnet import DevNet, batches, deviation_loss, squared_kernels, table, train, with_chances
+from training.torch.devnet import DevNet, batches, deviation_loss, squared_kernels, train, with_chances
 from training.torch.importance.networks import RELU, Members
 from training.trainer import Batch, TrainingDiverged
+from training.two_classes import rare_and_others
 
 TINY = {"epochs": 5, "batches": 10, "rows": 64, "rate": 5e-3}
 INPUTS = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
@@ -44,7 +45,7 @@ def test_half_of_a_batch_is_rare_however_few_rare_rows_there_are(size):
 
 def test_rows_without_label_and_of_any_other_class_count_as_not_rare():
     rows = Batch(INPUTS[:4], np.array([1, 0, 2, 1], np.int8))
-    features, rare = table(rows, INPUTS[4:9], 1)
+    features, rare = rare_and_others(rows, INPUTS[4:9], 1)
     np.testing.assert_array_equal(features, INPUTS[:9])
     assert rare.tolist() == [True, False, False, True, *[False] * 5]
 
