@@ -9,10 +9,12 @@ from training import baseline_settings as baselines
 from training import settings as trainers
 from training.auto.settings import AutoSettings
 from training.torch.classifier_settings import TorchMLPSettings
+from training.torch.devnet_settings import DevNetSettings
 from training.torch.importance.settings import ImportanceVectorSettings
 from training.torch.imsic.settings import IMSICSettings
 from training.torch.mgvae.settings import MGVAESettings
 from training.torch.qast.settings import QASTSettings
+from training.xgbod_settings import XGBODSettings
 
 TrainerName = Literal[
     "scarcegan",
@@ -37,6 +39,8 @@ TrainerName = Literal[
     "self_training",
     "isolation_forest",
     "xgboost",
+    "xgbod",
+    "devnet",
     "auto",
 ]
 # Methods one model of which several processes can train together.
@@ -134,6 +138,13 @@ class TrainSettings(Section):
     )
     xgboost: baselines.XGBoostSettings = Field(
         baselines.XGBoostSettings(), description="Settings of XGBoost; needs the extra of that name."
+    )
+    xgbod: XGBODSettings = Field(
+        XGBODSettings(),
+        description="Settings of XGBOD, to which rows without label count as not rare; needs the extra.",
+    )
+    devnet: DevNetSettings = Field(
+        DevNetSettings(), description="Settings of DevNet, to which rows without label count as not rare."
     )
     auto: AutoSettings = Field(AutoSettings(), description="Settings of the short list of methods that auto tries.")
 

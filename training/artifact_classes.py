@@ -10,6 +10,7 @@ ARTIFACTS = {
             "mlp",
             "ssgan",
             "torch_mlp",
+            "devnet",
         ),
         "training.dense_network:DenseNetworkArtifact",
     ),
@@ -28,6 +29,7 @@ ARTIFACTS = {
         ("random_forest", "extra_trees", "isolation_forest", "xgboost"),
         "training.baselines.trees_artifact:TreesArtifact",
     ),
+    "xgbod": "training.baselines.xgbod_artifact:XGBODArtifact",
     "auto": "training.auto.artifact:AutoArtifact",
     "ensemble": "training.ensemble_artifact:EnsembleArtifact",
 }

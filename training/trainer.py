@@ -214,6 +214,8 @@ TRAINERS = {
     "self_training": "training.baselines.self_training:SelfTraining",
     "isolation_forest": "training.baselines.isolation:IsolationForest",
     "xgboost": "training.baselines.xgboost_trees:XGBoost",
+    "xgbod": "training.baselines.xgbod:XGBOD",
+    "devnet": "training.torch.devnet:DevNet",
     "auto": "training.auto.trainer:Auto",
 }
 

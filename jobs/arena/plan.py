@@ -19,7 +19,7 @@ from jobs.settings import explain, read_toml
 from jobs.train_settings import TrainSettings
 from training.trainer import TRAINERS
 
-BASELINES = "training.baselines"
+BASELINES = ("training.baselines", "training.torch.devnet")  # where they lie
 AUTO, REFERENCE = "auto", "gradient_boosting"  # ours by default, and what everybody would use instead
 NAIVE = "naive"
 SEEDS, QUICK_SEEDS = 5, 1

@@ -22,7 +22,7 @@ def _load_checks():
 
 
 checks = _load_checks()
-OPTIONAL = {"xgboost": "xgboost"}  # trainers of packages that no other trainer needs
+OPTIONAL = {"xgboost": "xgboost", "xgbod": "pyod"}  # trainers of packages that no other trainer needs
 
 
 @cache
@@ -34,7 +34,7 @@ def fitted(name: str) -> Artifact:
 def _installed(request):
     name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
     if name in OPTIONAL:
-        pytest.importorskip(OPTIONAL[name], reason=f"the {OPTIONAL[name]} extra is not installed")
+        pytest.importorskip(OPTIONAL[name], reason=f"the {name} extra is not installed")
 
 
 def test_every_trainer_has_tiny_settings_and_an_artifact():

@@ -59,6 +59,14 @@ TINY_SETTINGS: dict[str, dict[str, Any]] = {
     "self_training": TINY_BOOSTING | {"confidences": (0.95,), "rounds": 2},
     "isolation_forest": {"trees": 50},
     "xgboost": {"trees": 20, "depth": (2,)},
+    "xgbod": {
+        "neighbors": (5, 20),
+        "bins": (10,),
+        "outside_shares": (0.1, 0.5),
+        "forests": (10, 20),
+        "unlabeled_rows": 0,
+    },
+    "devnet": {"epochs": 10, "batches": 10, "rows": 128, "rate": 5e-3},
     "auto": {
         "members": ("logistic_regression", "extra_trees", "gradient_boosting"),
         "few_label_members": ("self_training",),

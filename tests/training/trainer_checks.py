@@ -29,7 +29,8 @@ RANKED_FIRST = {"aae": 0.6, "isolation_forest": 0.35}
 NO_GRADIENT = {"qast", "auto"} | {
     name for name, place in TRAINERS.items() if place.startswith("training.baselines.") and "logistic" not in name
 }
-TELLS_NEGATIVES_APART = set(TRAINERS) - {"aae", "isolation_forest"}  # which see "normal" and "not normal" alone
+# These see "rare" and "not rare" alone.
+TELLS_NEGATIVES_APART = set(TRAINERS) - {"aae", "isolation_forest", "xgbod", "devnet"}
 
 
 def trainer(name: str, **settings: Any) -> Trainer:

@@ -23,6 +23,7 @@ from training.settings import FOLDS
 from training.splits import check_labels, folds
 from training.torch.trees import Trees, joined
 from training.trainer import Floats, Reader
+from training.two_classes import rare_or_not
 
 Doubles = NDArray[np.float64]
 
@@ -50,7 +51,7 @@ class IsolationForest(IsolationForestSettings):
             model = ensemble.IsolationForest(
                 n_estimators=self.trees, max_samples=min(self.rows_per_tree, len(everything)), random_state=self.seed
             ).fit(everything)
-        classes = schema.classes if len(schema.classes) == 2 else (f"not {schema.rare}", schema.rare)
+        classes = rare_or_not(schema)
         shortness, truth = _shortness(model, rows.features), rows.labels == schema.rare_code
         parts = []
         for training, held_out in folds(rows.labels, FOLDS, seed=self.seed, names=schema.classes):
@@ -90,24 +91,24 @@ def _chance(shortness: Doubles, usual: _Usual) -> Doubles:
 
 def _shortness(model: ensemble.IsolationForest, rows: Floats) -> Doubles:
     """Return minus the mean length of the paths that isolate each row, (rows,)."""
-    return np.asarray(np.log2(-model.score_samples(rows)) * _path_length(np.array([model.max_samples_]))[0])
+    return np.asarray(np.log2(-model.score_samples(rows)) * path_length(np.array([model.max_samples_]))[0])
 
 
 def _trees(model: ensemble.IsolationForest, usual: _Usual, code: int) -> Trees:
     """Return the forest as trees whose sum is the log-odds of class `code` of two."""
     scale = usual.spread * len(model.estimators_)
-    leaves = [-_lengths(tree.tree_)[:, None] / scale for tree in model.estimators_]
+    leaves = [-lengths(tree.tree_)[:, None] / scale for tree in model.estimators_]
     start = np.zeros(2)
     start[code] = -usual.threshold / usual.spread
     return joined([model.estimators_], [leaves], start, "classes", [code])
 
 
-def _lengths(tree: Any) -> Doubles:  # noqa: ANN401  (a scikit-learn tree)
+def lengths(tree: Any) -> Doubles:  # noqa: ANN401  (a scikit-learn tree)
     """Return the length of the path to each node, and what is expected to follow for the rows that end there."""
-    return np.asarray(tree.compute_node_depths() - 1 + _path_length(tree.n_node_samples), dtype=np.float64)
+    return np.asarray(tree.compute_node_depths() - 1 + path_length(tree.n_node_samples), dtype=np.float64)
 
 
-def _path_length(rows: NDArray[Any]) -> Doubles:
+def path_length(rows: NDArray[Any]) -> Doubles:
     """Return the mean path length of an unsuccessful search among so many rows, the paper's c(n)."""
     many = np.maximum(rows, 3).astype(np.float64)
     length = 2 * (np.log(many - 1) + np.euler_gamma) - 2 * (many - 1) / many

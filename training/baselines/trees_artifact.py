@@ -69,6 +69,11 @@ class TreesArtifact(Described):
         trees, width = Trees.from_arrays(artifact.unpack_arrays(files[TREES])), len(manifest.schema.names)
         if arrays["reference"].shape != (width,) or len(trees.start) != len(manifest.classes):
             raise ArtifactError(f"{TREES} and {REFERENCE} are those of another table; train again")
-        if trees.feature.min(initial=0) < 0 or trees.feature.max(initial=0) >= width:
-            raise ArtifactError(f"{TREES} asks about features that the table of {width} does not have; train again")
+        check_asked(trees, width, TREES)
         return cls(manifest, trees, arrays["reference"])
+
+
+def check_asked(trees: Trees, width: int, name: str) -> None:
+    """Raise `ArtifactError` unless trees ask about none but the first `width` columns; `name` is that of their file."""
+    if trees.feature.min(initial=0) < 0 or trees.feature.max(initial=0) >= width:
+        raise ArtifactError(f"{name} asks about features that the table of {width} does not have; train again")

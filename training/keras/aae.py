@@ -42,6 +42,7 @@ from training.metrics import class_recall, held_out_scores, held_out_summary
 from training.settings import AAESettings
 from training.splits import check_labels
 from training.trainer import Reader
+from training.two_classes import rare_or_not
 from training.weak_labels import WeakLabels
 
 Tensor = Any
@@ -188,7 +189,7 @@ class AAE(AAESettings):
         training = [rows[~is_rare[rows]] for rows in dealt.training]
         held_out = [np.concatenate([rows[~is_rare[rows]], np.flatnonzero(is_rare)]) for rows in dealt.held_out]
         scaler = ensemble.fit_scaler(labeled.features, reader, self)
-        classes = schema.classes if len(schema.classes) == 2 else (f"not {schema.rare}", schema.rare)
+        classes = rare_or_not(schema)
         inputs, targets = scaler.transform(labeled.features), is_rare[:, None].astype(np.float32)
         return Table(schema, weak, classes, scaler, inputs, targets, Parts(training, held_out))
 

@@ -85,6 +85,7 @@ def test_the_best_baseline_is_one_of_the_baselines():
     row = pd.Series({"scarcegan": 0.9, "logistic_regression": 0.2, "gradient_boosting": 0.3})
     assert comparisons.best_baseline(row) == "gradient_boosting"
     assert comparisons.best_baseline(row[["scarcegan"]]) == ""
+    assert comparisons.best_baseline(pd.Series({"torch_mlp": 0.9, "devnet": 0.4, "xgboost": 0.3})) == "devnet"
 
 
 def test_gains_are_means_of_ratios():
