@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import Any, cast
 
 import numpy as np
@@ -119,8 +119,18 @@ class Described:
 
 
 def package_versions(*packages: str) -> dict[str, str]:
-    """Return the installed version of each package."""
-    return {package: version(package) for package in packages}
+    """Return the installed version of each package, be it that of another distribution (`xgboost-cpu`)."""
+    return {package: _version(package) for package in packages}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        others = packages_distributions().get(package, [])
+        if not others:
+            raise
+        return version(others[0])
 
 
 def check_width(features: Floats, schema: FeatureSchema) -> None:

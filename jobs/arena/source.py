@@ -19,7 +19,10 @@ DISTRIBUTIONS = {
     "imblearn": ("imbalanced-learn",),
     "sklearn": ("scikit-learn",),
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
+    "xgboost": ("xgboost", "xgboost-cpu"),
 }
+# Tables of names by which a module finds others: a method that is added there changes no other one.
+NAME_TABLES = {"ARTIFACTS", "TRAINERS"}
 
 
 def key(*parts: object) -> str:
@@ -78,7 +81,14 @@ def _syntax(module: str) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
+    tree.body = [node for node in tree.body if not _is_name_table(node)]
     return key(ast.dump(tree))
+
+
+def _is_name_table(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and any(
+        isinstance(target, ast.Name) and target.id in NAME_TABLES for target in node.targets
+    )
 
 
 def _version(library: str) -> str:

@@ -215,6 +215,7 @@ def test_source_counts_where_it_runs(tmp_path, monkeypatch):
     before = digest("three.py", "value = 1\n")
     assert digest("three.py", "value = 2\n") == before
     assert digest("one.py", '"""Says more."""\nfrom training import two\n\nvalue = two.value\n') == before
+    assert digest("two.py", 'value = 1\nTRAINERS = {"mlp": "training.mlp:MLP"}\n') == before
     assert digest("two.py", "value = 2\n") != before
     for known in (source._imports, source._tree, source._syntax):
         known.cache_clear()
