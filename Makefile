@@ -7,7 +7,7 @@ PINS := constraints.txt
 # those with few and long tests, which would come last, leave one process waiting.
 WORKERS ?= 2
 # How often each job is killed and started again; CI asks for more.
-KILLS ?= 7
+KILLS ?= 4
 # The other Spark that is promised, that of EMR 7, in an environment of its own.
 SPARK35 := 3.5.9
 VENV35 := .venv-spark35

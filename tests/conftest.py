@@ -10,5 +10,5 @@ os.environ.setdefault("SPARK_SUBMIT_OPTS", SHORT_LIVED)
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--kills", type=int, default=7, metavar="N", help="how often tests/jobs/test_kills.py kills each job"
+        "--kills", type=int, default=4, metavar="N", help="how often tests/jobs/test_kills.py kills each job"
     )

@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from jobs import console
 from tests.benchmarks.importance_results import labeled, page, tables, unlabeled
+from tests.benchmarks.results.command import some_of
 
 logger = logging.getLogger("tests.benchmarks.importance")
 
@@ -57,16 +58,9 @@ def run(arguments: Sequence[str] | None = None) -> dict[str, Any]:
 def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5, help="seeds, counted from 0")
-    parser.add_argument("--sections", type=_sections, default=list(SECTIONS), help=f"some of {','.join(SECTIONS)}")
+    parser.add_argument("--sections", type=some_of(SECTIONS), default=list(SECTIONS), help=f"some of {','.join(SECTIONS)}")
     parser.add_argument("--out", default="docs/results", help="folder of importance.md and importance.csv")
     return parser.parse_args(arguments)
-
-
-def _sections(text: str) -> list[str]:
-    asked = text.split(",")
-    if strange := sorted(set(asked) - set(SECTIONS)):
-        raise argparse.ArgumentTypeError(f"unknown: {', '.join(strange)}; known: {', '.join(SECTIONS)}")
-    return asked
 
 
 def main() -> None:
