@@ -58,7 +58,9 @@ def run(arguments: Sequence[str] | None = None) -> dict[str, Any]:
 def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5, help="seeds, counted from 0")
-    parser.add_argument("--sections", type=some_of(SECTIONS), default=list(SECTIONS), help=f"some of {','.join(SECTIONS)}")
+    parser.add_argument(
+        "--sections", type=some_of(SECTIONS), default=list(SECTIONS), help=f"some of {','.join(SECTIONS)}"
+    )
     parser.add_argument("--out", default="docs/results", help="folder of importance.md and importance.csv")
     return parser.parse_args(arguments)
 

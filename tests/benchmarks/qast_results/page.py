@@ -36,10 +36,10 @@ others. The standard error was chosen on four other resplits each of CWRU 1:20, 
 thyroid. There, rows for all classes were worth +0.011 of macro-F1 and +0.067 of G-mean over plain, rows wherever inner
 validation saw a gain of any size +0.006 and +0.039, and its gain told little of that on test rows (correlation 0.27).
 What a generated row is drawn to (its class, the batch, between the two, the class's moments) made no difference that
-three to five resplits of six tables could tell from luck. Seeds of the supplied split cover learner and generator, not the choice of rows; resplits are stratified
-halves and cover that too. Some supplied splits hold the same features on both sides (flare, log2, winequality-white
-and -red, contraceptive, yeast), and some small classes have few test rows (CWRU 1:20: six of each class), so single
-tables say little."""
+three to five resplits of six tables could tell from luck. Seeds of the supplied split cover learner and generator, not
+the choice of rows; resplits are stratified halves and cover that too. Some supplied splits hold the same features on
+both sides (flare, log2, winequality-white and -red, contraceptive, yeast), and some small classes have few test rows
+(CWRU 1:20: six of each class), so single tables say little."""
 
 
 def write(folder: str, rows: pd.DataFrame, jobs: Sequence[Job]) -> None:
