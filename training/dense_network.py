@@ -80,10 +80,14 @@ class DenseNetwork:
         return cls(kernels, tuple(arrays[f"{prefix}bias{depth}"] for depth in depths))
 
     def forward(self, inputs: Floats) -> list[Floats]:
-        """Return the inputs, each hidden layer after its LeakyReLU, and the logits."""
+        """Return the inputs, each hidden layer after its LeakyReLU, and the logits.
+
+        Products are added up in double precision: in single precision, some processors' kernels give a row another
+        last bit by where it lies among others.
+        """
         layers = [np.asarray(inputs, dtype=np.float32)]
         for depth, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
-            units = layers[-1] @ kernel + bias
+            units = (layers[-1].astype(np.float64) @ kernel.astype(np.float64) + bias).astype(np.float32)
             last = depth == len(self.kernels) - 1
             layers.append(units if last else np.maximum(units, np.float32(SLOPE) * units))
         return layers
