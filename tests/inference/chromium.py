@@ -4,12 +4,14 @@ The fixture `browser` starts it; screenshots stay in `out/screenshots` under the
 """
 
 import json
+import time
 from pathlib import Path
 
 FLAGS = ["no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync", "disable-dev-shm-usage"]
 FLAGS += ["headless=new", "disable-background-networking", "disable-component-update"]
 DESKTOP, PHONE = (1280, 900), (360, 780)
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "out" / "screenshots"
+PATIENCE = 30  # seconds
 LOCAL = ("file:", "data:", "about:")
 
 
@@ -22,6 +24,11 @@ def opened(browser, page: Path, size: tuple[int, int] = DESKTOP, *, scripts: boo
     for log in ("browser", "performance"):
         browser.get_log(log)
     browser.get(page.as_uri())
+    # Chromium 150 may return from `get` while it still reads a page of some megabytes.
+    given_up = time.monotonic() + PATIENCE
+    while browser.execute_script("return document.readyState") != "complete":
+        assert time.monotonic() < given_up, f"{page} is not read after {PATIENCE} s"
+        time.sleep(0.05)
     return browser
 
 
