@@ -14,7 +14,6 @@ from training.torch.importance.settings import ImportanceVectorSettings
 from training.torch.imsic.settings import IMSICSettings
 from training.torch.mgvae.settings import MGVAESettings
 from training.torch.qast.settings import QASTSettings
-from training.xgbod_settings import XGBODSettings
 
 TrainerName = Literal[
     "scarcegan",
@@ -139,8 +138,8 @@ class TrainSettings(Section):
     xgboost: baselines.XGBoostSettings = Field(
         baselines.XGBoostSettings(), description="Settings of XGBoost; needs the extra of that name."
     )
-    xgbod: XGBODSettings = Field(
-        XGBODSettings(),
+    xgbod: baselines.XGBODSettings = Field(
+        baselines.XGBODSettings(),
         description="Settings of XGBOD, to which rows without label count as not rare; needs the extra.",
     )
     devnet: DevNetSettings = Field(

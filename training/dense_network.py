@@ -62,7 +62,7 @@ class DenseNetwork:
             upstream: gradient of something with respect to the logits, (rows, classes).
         """
         for depth in range(len(self.kernels) - 1, -1, -1):
-            upstream = upstream @ self.kernels[depth].T
+            upstream = _product(upstream, self.kernels[depth].T).astype(np.float32)
             if depth:
                 upstream *= np.where(layers[depth] > 0, np.float32(1), np.float32(SLOPE))
         return np.asarray(upstream)
@@ -80,17 +80,21 @@ class DenseNetwork:
         return cls(kernels, tuple(arrays[f"{prefix}bias{depth}"] for depth in depths))
 
     def forward(self, inputs: Floats) -> list[Floats]:
-        """Return the inputs, each hidden layer after its LeakyReLU, and the logits.
-
-        Products are added up in double precision: in single precision, some processors' kernels give a row another
-        last bit by where it lies among others.
-        """
+        """Return the inputs, each hidden layer after its LeakyReLU, and the logits."""
         layers = [np.asarray(inputs, dtype=np.float32)]
         for depth, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
-            units = (layers[-1].astype(np.float64) @ kernel.astype(np.float64) + bias).astype(np.float32)
+            units = (_product(layers[-1], kernel) + bias).astype(np.float32)
             last = depth == len(self.kernels) - 1
             layers.append(units if last else np.maximum(units, np.float32(SLOPE) * units))
         return layers
+
+
+def _product(rows: Floats, kernel: Floats) -> Doubles:
+    """Return rows @ kernel, added up in double precision.
+
+    In single precision, some processors' kernels give a row another last bit by where it lies among others.
+    """
+    return np.asarray(rows.astype(np.float64) @ kernel.astype(np.float64))
 
 
 @dataclass(frozen=True)

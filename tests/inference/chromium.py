@@ -4,7 +4,6 @@ The fixture `browser` starts it; screenshots stay in `out/screenshots` under the
 """
 
 import json
-import time
 from pathlib import Path
 
 FLAGS = ["no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync", "disable-dev-shm-usage"]
@@ -24,11 +23,11 @@ def opened(browser, page: Path, size: tuple[int, int] = DESKTOP, *, scripts: boo
     for log in ("browser", "performance"):
         browser.get_log(log)
     browser.get(page.as_uri())
+    from selenium.webdriver.support.ui import WebDriverWait  # here, as selenium may not be installed
+
     # Chromium 150 may return from `get` while it still reads a page of some megabytes.
-    given_up = time.monotonic() + PATIENCE
-    while browser.execute_script("return document.readyState") != "complete":
-        assert time.monotonic() < given_up, f"{page} is not read after {PATIENCE} s"
-        time.sleep(0.05)
+    whole = "return document.readyState === 'complete'"
+    WebDriverWait(browser, PATIENCE).until(lambda browser: browser.execute_script(whole), f"{page} is not read")
     return browser
 
 

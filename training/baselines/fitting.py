@@ -161,8 +161,8 @@ def _tried(choices: Sequence[Tunable], values: Sequence[float], fields: Sequence
 
 
 def unlabeled_rows(reader: Reader, most: int, *, seed: int) -> Floats:
-    """Return unlabelled rows, (n, features), as many as there are or a draw of `most`."""
-    found = sum(int((batch.labels == UNLABELED).sum()) for batch in reader.scan())
+    """Return unlabelled rows, (n, features), as many as there are or a draw of `most`; of 0 none is looked for."""
+    found = sum(int((batch.labels == UNLABELED).sum()) for batch in reader.scan()) if most else 0
     if not found:
         return np.empty((0, len(reader.schema.names)), np.float32)
     return next(reader.unlabeled(min(found, most), seed=seed))

@@ -23,6 +23,7 @@ from pyod.models.ocsvm import OCSVM
 from pyod.models.xgbod import XGBOD as Published
 
 from training.artifact import Manifest
+from training.baseline_settings import XGBODSettings
 from training.baselines.detectors import from_fitted
 from training.baselines.fitting import Way, fitted, present_features, unlabeled_rows
 from training.baselines.xgbod_artifact import XGBODArtifact, filled
@@ -31,7 +32,6 @@ from training.occlusion import usual
 from training.torch.trees import Trees
 from training.trainer import Batch, Floats, Reader
 from training.two_classes import rare_and_others, rare_or_not
-from training.xgbod_settings import XGBODSettings
 
 
 class XGBOD(XGBODSettings):
@@ -43,7 +43,7 @@ class XGBOD(XGBODSettings):
         Returns:
             An artifact over two classes: the rare one and, by its name if there is but one, what is not rare.
         """
-        unlabeled = unlabeled_rows(reader, max(1, self.unlabeled_rows), seed=self.seed)[: self.unlabeled_rows]
+        unlabeled = unlabeled_rows(reader, self.unlabeled_rows, seed=self.seed)
         way = Way("xgbod", libraries=("pyod", "xgboost"))
         return fitted(way, self, reader, lambda *given: _learn(*given, unlabeled=unlabeled))
 

@@ -81,7 +81,7 @@ class DevNet(DevNetSettings):
             ValueError: one class of labels only, or a class of one row.
             TrainingDiverged: the loss is no longer a number.
         """
-        unlabeled = unlabeled_rows(reader, max(1, self.unlabeled_rows), seed=self.seed)[: self.unlabeled_rows]
+        unlabeled = unlabeled_rows(reader, self.unlabeled_rows, seed=self.seed)
         way = Way("devnet", libraries=("safetensors", "torch"))
         return fitted(way, self, reader, lambda *given: _learn(*given, unlabeled=unlabeled))
 

@@ -70,6 +70,7 @@ def settings_of(job: Job, table: Table) -> dict[str, Any]:
     """Return all that makes a result what it is besides the table and the split, as JSON takes it."""
     if job.arm in QAST_ARMS:
         settings = _qast_settings(job, table)
+        # What nothing reads does not make a finished measurement another one.
         unused = {"fallback_errors"} if settings.fallback == "off" else set()
         return settings.model_dump(mode="json", exclude=unused)
     found: dict[str, Any] = SecondStageSettings(second_stage=job.learner).model_dump(mode="json")
