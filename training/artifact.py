@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import Any, cast
 
@@ -127,10 +128,15 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        others = packages_distributions().get(package, [])
+        others = _distributions().get(package, [])
         if not others:
             raise
         return version(others[0])
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()  # reads what is said of all that is installed: a second
 
 
 def check_width(features: Floats, schema: FeatureSchema) -> None:

@@ -12,15 +12,10 @@ import json
 from functools import cache
 from pathlib import Path
 
+from training.artifact import package_versions
+
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("feature_extraction", "training", "inference", "jobs")
-# Libraries that are installed under another name than they are imported by.
-DISTRIBUTIONS = {
-    "imblearn": ("imbalanced-learn",),
-    "sklearn": ("scikit-learn",),
-    "tensorflow": ("tensorflow", "tensorflow-cpu"),
-    "xgboost": ("xgboost", "xgboost-cpu"),
-}
 # Tables of names by which a module finds others: a method that is added there changes no other one.
 NAME_TABLES = {"ARTIFACTS", "TRAINERS"}
 
@@ -92,9 +87,8 @@ def _is_name_table(node: ast.stmt) -> bool:
 
 
 def _version(library: str) -> str:
-    for name in DISTRIBUTIONS.get(library, (library,)):
-        try:
-            return f"{name} {importlib.metadata.version(name)}"
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return ""  # the standard library, or what is not installed
+    try:
+        (found,) = package_versions(library).values()
+    except importlib.metadata.PackageNotFoundError:
+        return ""  # the standard library, or what is not installed
+    return f"{library} {found}"

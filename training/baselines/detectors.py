@@ -17,7 +17,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from training.baselines.isolation import lengths, path_length
-from training.torch.trees import Trees, joined
+from training.trees import Trees, joined
 
 Doubles = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]

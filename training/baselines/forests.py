@@ -6,11 +6,11 @@ Extremely randomized trees: Geurts, Ernst and Wehenkel, Machine Learning 2006.
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
+from training import trees
 from training.artifact import Manifest
 from training.baseline_settings import ExtraTreesSettings, ForestSettings, RandomForestSettings
 from training.baselines.fitting import Way, fitted
 from training.baselines.trees_artifact import TreesArtifact
-from training.torch import trees
 from training.trainer import Batch, Floats, Reader
 
 

@@ -21,8 +21,8 @@ from training.baselines.trees_artifact import TreesArtifact
 from training.metrics import held_out_rows, held_out_summary
 from training.settings import FOLDS
 from training.splits import check_labels, folds
-from training.torch.trees import Trees, joined
 from training.trainer import Floats, Reader
+from training.trees import Trees, joined
 from training.two_classes import rare_or_not
 
 Doubles = NDArray[np.float64]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from training import artifact
 from training.artifact import ArtifactError, Described, Manifest, check_width
 from training.occlusion import occlusion, usual
-from training.torch.trees import Trees
 from training.trainer import Batch, Floats
+from training.trees import Trees
 
 TREES, REFERENCE = "trees.safetensors", "reference.safetensors"
 

@@ -29,8 +29,8 @@ from training.baselines.fitting import Way, fitted, present_features, unlabeled_
 from training.baselines.xgbod_artifact import XGBODArtifact, filled
 from training.baselines.xgboost_trees import trees_of
 from training.occlusion import usual
-from training.torch.trees import Trees
 from training.trainer import Batch, Floats, Reader
+from training.trees import Trees
 from training.two_classes import rare_and_others, rare_or_not
 
 

@@ -12,8 +12,8 @@ from training.artifact import ArtifactError, Described, Manifest, check_width
 from training.baselines.detectors import Detectors
 from training.baselines.trees_artifact import REFERENCE, TREES, check_asked
 from training.occlusion import occlusion
-from training.torch.trees import Trees
 from training.trainer import Floats
+from training.trees import Trees
 
 DETECTORS = "detectors.safetensors"
 

@@ -18,8 +18,8 @@ from training.artifact import Manifest
 from training.baseline_settings import XGBoostSettings
 from training.baselines.fitting import Way, fitted
 from training.baselines.trees_artifact import TreesArtifact
-from training.torch.trees import Trees
 from training.trainer import Batch, Reader
+from training.trees import Trees
 
 Doubles = NDArray[np.float64]
 

@@ -35,7 +35,7 @@ from training.scaler import Scaler
 from training.torch.course import history, means
 from training.torch.devices import device_of
 from training.torch.devnet_settings import DevNetSettings
-from training.torch.importance.networks import RELU, Members
+from training.torch.member_networks import RELU, Members
 from training.trainer import Batch, Floats, Reader
 from training.two_classes import rare_and_others, rare_or_not
 

@@ -24,7 +24,7 @@ from training.torch import learner_checkpoint, shares
 from training.torch.classifier_settings import TorchMLPSettings
 from training.torch.devices import device_of
 from training.torch.distributed import Group
-from training.torch.importance.networks import Members, mean_chances
+from training.torch.member_networks import Members, mean_chances
 from training.torch.shares import Share
 from training.trainer import Batch, Reader, TrainingDiverged
 

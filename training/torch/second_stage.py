@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 
+from training import trees
 from training.artifact import ArtifactError, pack_arrays, unpack_arrays
-from training.torch import trees
 from training.torch.second_stage_settings import SecondStageSettings
-from training.torch.trees import Trees
 from training.trainer import Floats
+from training.trees import Trees
 
 Codes = NDArray[np.int64]
 FACTS, ARRAYS = "second_stage.json", "second_stage.safetensors"

@@ -16,9 +16,9 @@ from training.baselines import LogisticRegression
 from training.reader import ArrayReader
 from training.torch.importance import arms, classifier
 from training.torch.importance.arms import Found, Task
-from training.torch.importance.networks import mean_chances
 from training.torch.importance.settings import ImportanceVectorSettings as Settings
 from training.torch.importance.trainer import ImportanceVector
+from training.torch.member_networks import mean_chances
 from training.trainer import Floats
 
 Row = dict[str, Any]

@@ -7,7 +7,7 @@ import torch
 from feature_extraction.schema import UNLABELED
 from tests.training.trainer_checks import HIDDEN, RARE, REGULAR, toy_table
 from training.torch.devnet import DevNet, batches, deviation_loss, squared_kernels, train, with_chances
-from training.torch.importance.networks import RELU, Members
+from training.torch.member_networks import RELU, Members
 from training.trainer import Batch, TrainingDiverged
 from training.two_classes import rare_and_others
 

@@ -162,6 +162,7 @@ def validate(
     """
     parts = folds(task.labels.astype(np.int8), settings.folds, seed=settings.seed, names=task.classes)
     found: dict[str, list[tuple[Rows, Doubles]]] = {arm.name: [] for arm in arms}
+    ranked: dict[str, list[float]] = {arm.name: [] for arm in arms}
     for number, (training, held_out) in enumerate(parts):
         inner = task._replace(features=task.features[training], labels=task.labels[training])
         seed, own = settings.seed + 1 + number, place.of(f"fold {number + 1}")
@@ -171,19 +172,16 @@ def validate(
             rows, labels = augmented(inner, made.get(arm.source, anyone), arm, seed=seed)
             fitted = fit_classifier(inner, rows, labels, settings, seed=seed)
             scores = np.asarray(fitted.predict_proba(task.features[held_out]), np.float64)
-            found[arm.name].append((held_out, scores))
-            ranked = _precision(task, found[arm.name][-1:])
-            logger.info("%s, %s: average precision %.3f on the rows held out", own.title, arm.name, ranked)
-    precision = {name: _precision(task, folded) for name, folded in found.items()}
+            found[arm.name].append((held_out, scores[:, rare_code]))
+            ranked[arm.name].append(_precision(task, task.labels[held_out], scores))
+            logger.info(
+                "%s, %s: average precision %.3f on the rows held out", own.title, arm.name, ranked[arm.name][-1]
+            )
+    precision = {name: float(np.mean(values)) for name, values in ranked.items()}
     best = max(arms, key=lambda arm: precision[arm.name])
-    return Verdict(best, precision, [(rows, scores[:, rare_code]) for rows, scores in found[best.name]])
+    return Verdict(best, precision, found[best.name])
 
 
-def _precision(task: Task, folded: Sequence[tuple[Rows, Doubles]]) -> float:
-    """Return the mean over folds and small classes of the average precision of class against rest."""
-    values = [
-        average_precision_score(task.labels[rows] == code, scores[:, code])
-        for rows, scores in folded
-        for code in task.minority
-    ]
-    return float(np.mean(values))
+def _precision(task: Task, labels: Codes, scores: Doubles) -> float:
+    """Return the mean over the small classes of the average precision of class against rest."""
+    return float(np.mean([average_precision_score(labels == code, scores[:, code]) for code in task.minority]))

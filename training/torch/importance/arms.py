@@ -18,8 +18,8 @@ from training.splits import Rows, folds
 from training.torch.importance import classifier, clusters, rarity
 from training.torch.importance.clusters import Clusters, Known
 from training.torch.importance.encoder import Encoder
-from training.torch.importance.networks import mean_chances
 from training.torch.importance.settings import ImportanceVectorSettings
+from training.torch.member_networks import mean_chances
 from training.trainer import Floats
 
 Doubles = NDArray[np.float64]

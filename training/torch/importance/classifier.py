@@ -12,10 +12,10 @@ from torch.nn import functional
 
 from training.dense_network import DenseNetwork
 from training.torch.devices import device_of
+from training.torch.embedded import Embedded
 from training.torch.importance import losses
-from training.torch.importance.encoder import Embedded
-from training.torch.importance.networks import Members, batches
 from training.torch.importance.settings import ImportanceVectorSettings
+from training.torch.member_networks import Members, batches
 from training.trainer import Floats, TrainingDiverged
 
 Doubles = NDArray[np.float64]

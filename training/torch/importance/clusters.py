@@ -23,10 +23,10 @@ from torch.nn import functional
 
 from training.dense_network import DenseNetwork
 from training.torch.devices import device_of
+from training.torch.embedded import Embedded
 from training.torch.importance import classifier, losses
-from training.torch.importance.encoder import Embedded
-from training.torch.importance.networks import Members, batches, mean_chances
 from training.torch.importance.settings import ImportanceVectorSettings
+from training.torch.member_networks import Members, batches, mean_chances
 from training.trainer import Floats, TrainingDiverged
 
 Doubles = NDArray[np.float64]

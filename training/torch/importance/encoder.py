@@ -8,12 +8,13 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.scaler import LINEAR_UNIT, Scaler
+from training.torch.embedded import Embedded
 from training.torch.importance.settings import ImportanceVectorSettings, Scaling
 from training.trainer import Floats
 
@@ -21,14 +22,6 @@ Doubles = NDArray[np.float64]
 
 ONE_HOT_LEVELS = 8  # more of them are embedded
 LARGEST_EMBEDDING = 50
-
-
-class Embedded(NamedTuple):
-    """Inputs `start` to `stop` that are one column's levels, to be embedded in `size` numbers."""
-
-    start: int
-    stop: int
-    size: int
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from training.dense_network import DenseNetwork
 from training.oversampling import oversample
 from training.torch.devices import device_of
 from training.torch.importance import losses, rarity
-from training.torch.importance.networks import RELU, Members, batches
 from training.torch.importance.settings import ImportanceVectorSettings
+from training.torch.member_networks import RELU, Members, batches
 from training.trainer import Floats
 
 Doubles = NDArray[np.float64]

@@ -28,8 +28,8 @@ from training.torch.importance import arms, published, rarity
 from training.torch.importance.arms import Choice, Found, Task
 from training.torch.importance.artifact import ImportanceVectorArtifact
 from training.torch.importance.encoder import Encoder
-from training.torch.importance.networks import mean_chances
 from training.torch.importance.settings import ImportanceVectorSettings
+from training.torch.member_networks import mean_chances
 from training.trainer import Floats, Reader
 
 Doubles = NDArray[np.float64]

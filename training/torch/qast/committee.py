@@ -19,8 +19,8 @@ from training.torch.qast.gate import Tally
 from training.torch.qast.members import fit_member
 from training.torch.qast.scorers import Codes, Doubles, Kernel, Linear, Member, Neighbors
 from training.torch.qast.settings import MemberName, QASTSettings
-from training.torch.trees import Trees
 from training.trainer import Floats
+from training.trees import Trees
 
 COMMITTEE, ARRAYS = "committee.json", "committee.safetensors"
 READERS: dict[str, Callable[[Mapping[str, NDArray[Any]]], Member]] = {

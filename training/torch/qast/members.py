@@ -17,12 +17,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC, LinearSVC
 from sklearn.utils.class_weight import compute_sample_weight
 
+from training import trees
 from training.oversampling import oversample_numbers
-from training.torch import trees
 from training.torch.qast.scorers import Codes, Doubles, Kernel, Linear, Member, Neighbors
 from training.torch.qast.settings import MemberName, QASTSettings
-from training.torch.trees import Trees
 from training.trainer import Floats
+from training.trees import Trees
 
 BALANCED = "balanced"
 LINEAR_ITERATIONS, LOGISTIC_ITERATIONS = 1000, 500

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier, RandomForestClassifier
 
+from training import trees
 from training.artifact import pack_arrays, unpack_arrays
-from training.torch import trees
-from training.torch.trees import Trees
+from training.trees import Trees
 
 
 def rows_and_labels(codes: list[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

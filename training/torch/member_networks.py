@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.dense_network import SLOPE, DenseNetwork, softmax
-from training.torch.importance.encoder import Embedded
+from training.torch.embedded import Embedded
 from training.trainer import Floats
 
 Doubles = NDArray[np.float64]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.torch.importance.encoder import Embedded
-from training.torch.importance.networks import RELU, Members, batches, mean_chances
+from training.torch.embedded import Embedded
+from training.torch.member_networks import RELU, Members, batches, mean_chances
 
 ROWS = np.random.default_rng(0).normal(size=(9, 12)).astype(np.float32)
 
