@@ -86,9 +86,9 @@ def fingerprint(job: Job, table: Table) -> str:
 
 def code_digest() -> str:
     """Eight hex digits over the code of QAST and of the classifiers."""
-    digest, folder = hashlib.sha256(), ROOT / "training/torch"
-    learners = [folder / name for name in ("second_stage.py", "trees.py", "blstm.py")]
-    for path in [*sorted((folder / "qast").glob("*.py")), *learners]:
+    digest, folder = hashlib.sha256(), ROOT / "training"
+    learners = [folder / name for name in ("torch/second_stage.py", "trees.py", "torch/blstm.py")]
+    for path in [*sorted((folder / "torch/qast").glob("*.py")), *learners]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:8]
 
