@@ -11,6 +11,8 @@ KILLS ?= 4
 # The other Spark that is promised, that of EMR 7, in an environment of its own.
 SPARK35 := 3.5.9
 VENV35 := .venv-spark35
+# Spark's classes, which the tests' virtual machines share.
+ARCHIVE := $(VENV)/spark-classes.jsa
 SOURCES := feature_extraction training inference jobs
 
 # Benchmarks that fill a page of docs/results, over hours; each goes on where it was stopped.
@@ -21,7 +23,8 @@ PAGES := tests/benchmarks/qast.py tests/benchmarks/importance.py tests/benchmark
 demo: $(VENV)/.demo
 	@$(BIN)/python -m jobs.demo $(ARGS)
 
-test: check
+test:
+	@$(MAKE) --no-print-directory -j 2 check $(ARCHIVE)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --kills $(KILLS) $(ARGS)
 
 test-spark35: $(VENV35)/.dev-$(SPARK35)
@@ -50,6 +53,9 @@ $(VENV)/.demo: pyproject.toml constraints.txt | java
 
 $(VENV)/.dev: pyproject.toml constraints.txt | java
 	@$(MAKE) --no-print-directory install EXTRAS=spark,keras,torch,demo,dev STAMP=$@
+
+$(ARCHIVE): $(VENV)/.dev
+	@$(BIN)/python -m tests.class_archive
 
 # The same pins, but for Spark's.
 $(VENV35)/.dev-$(SPARK35): pyproject.toml constraints.txt | java

@@ -22,7 +22,10 @@ from jobs import progress, s3a
 
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parent.parent
-CONF_DIR = Path(__file__).with_name("spark_conf")
+LOG4J = Path(__file__).with_name("log4j2.properties")
+# Where a local Spark looks for its settings unless told: nowhere. A folder that is there would keep Java from sharing
+# classes between processes.
+NO_CONF = Path(__file__).with_name("no_spark_conf")
 JAVA_VERSIONS = (17, 21)
 LOG = Path(tempfile.gettempdir()) / f"scarce-spark-{os.getpid()}.log"
 # ANSI off, as Spark 3.5 has it: a text that is no number is refused by our own rules, not by an exception.
@@ -38,7 +41,8 @@ LOCAL = {
     "spark.ui.enabled": "false",
     "spark.driver.memory": "4g",
     # Rows on their way to Python are written unchecked: Arrow's checks of every access cost half as much again.
-    "spark.driver.extraJavaOptions": "-Darrow.enable_unsafe_memory_access=true -Darrow.enable_null_check_for_get=false",
+    "spark.driver.extraJavaOptions": "-Darrow.enable_unsafe_memory_access=true -Darrow.enable_null_check_for_get=false "
+    f"-Dlog4j2.configurationFile={LOG4J.as_uri()}",
 }
 # What a submitted job shows Prometheus in its web page: /metrics/prometheus and /metrics/executors/prometheus.
 WATCHED = {
@@ -114,7 +118,7 @@ def _submitted(job: str, urls: tuple[str, ...]) -> SparkSession:
 
 def _local(job: str, urls: tuple[str, ...]) -> SparkSession:
     check_java()
-    os.environ.setdefault("SPARK_CONF_DIR", str(CONF_DIR))
+    os.environ.setdefault("SPARK_CONF_DIR", str(NO_CONF))
     # Workers import this application and must find the interpreter and one thread each.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -105,7 +105,6 @@ def settings_under_spark_submit(folder, master, classes, url):
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "PYSPARK_PYTHON": sys.executable,
-        "SPARK_CONF_DIR": str(ROOT / "jobs/spark_conf"),
     }
     done = subprocess.run(
         [*submit, *asked, folder / "settings.py", url], env=environment, capture_output=True, text=True, check=False
