@@ -5,8 +5,12 @@ than it holds, and is a model of the class that was asked for.
 """
 
 import io
+import sys
+import threading
 import zipfile
-from typing import TypeVar
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -22,9 +26,7 @@ TRUSTED_TYPES = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredict
 
 def pack_model(model: ClassifierMixin) -> bytes:
     """Return a scikit-learn model as skops bytes."""
-    import skops.io  # here alone: it imports all of scikit-learn, and torch with it where that is installed
-
-    return bytes(skops.io.dumps(model))
+    return bytes(_skops().dumps(model))
 
 
 def unpack_model(data: bytes, kind: type[M]) -> M:
@@ -34,22 +36,48 @@ def unpack_model(data: bytes, kind: type[M]) -> M:
         ArtifactError: it holds a type outside `TRUSTED_TYPES`, which is not read, or something else than a model of
             this class, or trees that lead out of their own arrays.
     """
-    import skops.io  # here alone, as above
-
     _check_size(data)
-    strange = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
+    skops = _skops()
+    strange = sorted(set(skops.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
     if strange:
         raise ArtifactError(
             f"the model file holds types that are not trusted: {strange}; "
             f"expected none but {list(TRUSTED_TYPES)}. "
             "Load only artifacts that this program wrote"
         )
-    model: M = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+    model: M = skops.loads(data, trusted=list(TRUSTED_TYPES))
     if type(model) is not kind:
         raise ArtifactError(f"the model file holds a {type(model).__name__}, expected a {kind.__name__}; train again")
     if isinstance(model, HistGradientBoostingClassifier):
         _check_trees(model)
     return model
+
+
+def _skops() -> Any:  # noqa: ANN401  (a module)
+    """Import `skops.io` here alone: it imports all of scikit-learn.
+
+    Its list of estimators comes from a walk through scikit-learn's packages. One of them is for those who give it
+    torch's arrays: where torch is installed, that alone would take seconds and 170 MB in every process
+    that scores.
+    """
+    without_torch = _WithoutTorch(threading.get_ident())
+    sys.meta_path.insert(0, without_torch)
+    try:
+        import skops.io
+    finally:
+        sys.meta_path.remove(without_torch)
+    return skops.io
+
+
+@dataclass(frozen=True, eq=False)
+class _WithoutTorch(MetaPathFinder):
+    """Finds no torch for one thread, unless it is loaded already."""
+
+    thread: int
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "torch" and threading.get_ident() == self.thread:
+            raise ModuleNotFoundError("torch is not for skops", name=name)
 
 
 def _check_size(data: bytes) -> None:

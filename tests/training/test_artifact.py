@@ -184,3 +184,20 @@ def test_loading_and_scoring_imports_no_framework(folder):
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_model_of_scikit_learn_comes_without_torch_and_leaves_torch_to_be_had():
+    script = (
+        "import sys, numpy as np\n"
+        "from sklearn.ensemble import HistGradientBoostingClassifier as Boosting\n"
+        "from training.model_files import pack_model, unpack_model\n"
+        "rows = np.arange(80.0)[:, None]\n"
+        "model = Boosting(max_iter=2).fit(rows, np.arange(80) > 40)\n"
+        "again = unpack_model(pack_model(model), Boosting)\n"
+        "assert (again.predict_proba(rows) == model.predict_proba(rows)).all()\n"
+        "assert 'torch' not in sys.modules\n"
+        "import torch, sklearn.externals.array_api_compat.torch\n"
+        "assert not any('training' in type(finder).__module__ for finder in sys.meta_path)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
