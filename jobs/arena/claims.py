@@ -3,6 +3,7 @@
 Takes all results; gives sentences. A claim holds, or is missed by a figure, or is not measured as far as it says.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -31,52 +32,81 @@ MINUTES, CORES = 30, 2
 
 
 class Verdict(NamedTuple):
-    """How `auto` stands on one log to boosting on naive aggregates, seed by seed, with all labels."""
+    """How `auto` stands on one log with all labels.
+
+    Attributes:
+        data: the log.
+        auto: its average precision by seed.
+        naive: that of boosting on naive aggregates, tuned as every method here.
+        published: `auto` less the published bar, a number.
+        paired: `auto` less `naive`, seed by seed.
+    """
 
     data: str
     auto: "pd.Series[float]"
     naive: "pd.Series[float]"
-    found: Difference
-
-    @property
-    def is_worse(self) -> bool:
-        """Whether it is worse beyond noise: the 95 % interval of the difference lies below 0."""
-        return self.found.interval[1] < 0
+    published: Difference
+    paired: Difference
 
 
 def all_labels(rows: pd.DataFrame) -> str:
     """Say whether `auto` on the whole pipeline beats boosting on naive aggregates with all labels, and show how."""
     verdicts = [found for data in BARS if (found := _verdict(rows, data)) is not None]
-    better = [found.data for found in verdicts if found.found.mean > 0]
-    worse = [found.data for found in verdicts if found.is_worse]
-    missing = [data for data in BARS if data not in {found.data for found in verdicts}]
-    asked = f"at least {WANTED_LOGS} of {len(BARS)} logs, and on none worse beyond noise"
-    if worse or len(better) + len(missing) < WANTED_LOGS:
-        word = "is missed"
-    else:
-        word = "not decided yet" if len(better) < WANTED_LOGS else "holds" + " so far" * bool(missing)
-    said = f"it is better on {len(better)} of {len(verdicts)} measured ones"
-    said += f", worse beyond noise on {', '.join(worse)}" if worse else ", worse beyond noise on none"
-    said += f"; above the published bar on {sum(found.auto.mean() > BARS[found.data] for found in verdicts)}"
-    said += f"; with {SEEDS} seeds or more not measured on {', '.join(missing)}" if missing else ""
-    bullet = (
-        f"- All labels: `{AUTO}` on the whole pipeline is to beat `{REFERENCE}` on naive aggregates on {asked}: {said}"
-        f": **{word}**."
-    )
+    header = ["log", "published bar", f"`{AUTO}`", f"`{REFERENCE}` on `{NAIVE}`", f"`{AUTO}` less it"]
     lines = [
-        [found.data, f"{BARS[found.data]:.3f}", figure(found.naive), figure(found.auto), signed(found.found)]
+        [found.data, f"{BARS[found.data]:.3f}", figure(found.auto), figure(found.naive), signed(found.paired)]
         for found in verdicts
     ]
-    header = ["log", "published bar", f"`{REFERENCE}` on `{NAIVE}`", f"`{AUTO}`", "difference"]
-    return bullet + ("\n\n" + markdown(header, lines) if lines else "")
+    bullets = f"{_against_published(verdicts)}\n{_against_measured(verdicts)}"
+    return bullets + ("\n\n" + markdown(header, lines) if lines else "")
 
 
 def _verdict(rows: pd.DataFrame, data: str) -> Verdict | None:
     done = rows[(rows["data"] == data) & (rows["budget"] == "all") & (rows["outcome"] == DONE)]
     auto = done[done["main"] & (done["trainer"] == AUTO)].set_index("seed")[PRECISION]
     naive = done[(done["features"] == NAIVE) & (done["trainer"] == REFERENCE)].set_index("seed")[PRECISION]
-    found = comparisons.difference(auto, naive)
-    return Verdict(data, auto, naive, found) if found.seeds >= SEEDS else None
+    if auto.notna().sum() < SEEDS:
+        return None
+    bar = pd.Series(BARS[data], index=auto.index)
+    return Verdict(data, auto, naive, comparisons.difference(auto, bar), comparisons.difference(auto, naive))
+
+
+def _against_published(verdicts: Sequence[Verdict]) -> str:
+    better = [found.data for found in verdicts if found.published.mean > 0]
+    worse = [found.data for found in verdicts if _is_worse(found.published)]
+    missing = [data for data in BARS if data not in {found.data for found in verdicts}]
+    if worse or len(better) + len(missing) < WANTED_LOGS:
+        word = "is missed"
+    else:
+        word = "not decided yet" if len(better) < WANTED_LOGS else "holds" + " so far" * bool(missing)
+    said = f"its mean is above on {len(better)} of {len(verdicts)} measured ones, worse beyond noise on {_names(worse)}"
+    said += f"; with {SEEDS} seeds or more not measured on {', '.join(missing)}" if missing else ""
+    return (
+        f"- All labels: `{AUTO}` on the whole pipeline is to beat the bar that was published beside the logs, "
+        f"scikit-learn's boosting on naive aggregates, on at least {WANTED_LOGS} of {len(BARS)} logs, "
+        f"and to be worse beyond noise on none: {said}: **{word}**."
+    )
+
+
+def _against_measured(verdicts: Sequence[Verdict]) -> str:
+    paired = [found for found in verdicts if found.paired.seeds]
+    better = [found for found in paired if found.paired.mean > 0]
+    clearly = [found.data for found in paired if found.paired.interval[0] > 0]
+    worse = [found.data for found in paired if _is_worse(found.paired)]
+    return (
+        f"- A harder bar than was asked: `{REFERENCE}` on naive aggregates of the same rows, classes balanced "
+        f"and trees chosen by cross-validation. `{AUTO}` is better on {len(better)} of {len(paired)} measured ones, "
+        f"beyond noise on {_names(clearly)}; worse beyond noise on {_names(worse)}."
+    )
+
+
+def _is_worse(found: Difference) -> bool:
+    """Whether it is worse beyond noise: the 95 % interval of the difference lies below 0."""
+    return found.interval[1] < 0
+
+
+def _names(found: Sequence[str]) -> str:
+    return ", ".join(found) or "none"
 
 
 def few_labels(rows: pd.DataFrame) -> str:

@@ -87,13 +87,21 @@ def test_old_code_is_told(tmp_path):
 
 @pytest.mark.parametrize(
     ("skill", "logs", "verdict"),
-    [(0.36, LOGS, "**holds**"), (0.1, LOGS, "**is missed**"), (0.36, LOGS[:3], "**not decided yet**")],
+    [(0.9, LOGS, "**holds**"), (0.1, LOGS, "**is missed**"), (0.9, LOGS[:3], "**not decided yet**")],
 )
 def test_the_claim_on_all_labels_is_decided_by_the_figures(skill, logs, verdict):
-    said = claims.all_labels(typed(results.rows(data=logs, skill=results.SKILL | {AUTO: skill})))
-    assert verdict in said.split("\n")[0]
+    said = claims.all_labels(typed(results.rows(data=logs, skill=results.SKILL | {AUTO: skill}))).split("\n")
+    assert verdict in said[0]
+    beaten = sum(skill + 0.1 * place > claims.BARS[log] for place, log in enumerate(logs))
+    assert f"its mean is above on {beaten} of {len(logs)} measured ones" in said[0]
     better = len(logs) if skill > 0.3 else 0
-    assert f"it is better on {better} of {len(logs)} measured ones" in said
+    assert f"is better on {better} of {len(logs)} measured ones" in said[1]
+    assert f"worse beyond noise on {'none' if better else ', '.join(logs)}." in said[1]
+
+
+def test_a_log_below_its_published_bar_within_noise_is_not_a_miss():
+    rows = results.rows(data=LOGS[:1], skill={AUTO: claims.BARS[LOGS[0]] - 0.05}, spread=0.05)
+    assert "above on 0 of 1 measured ones, worse beyond noise on none" in claims.all_labels(typed(rows))
 
 
 @pytest.mark.parametrize(("skill", "verdict"), [(0.30 * 1.5, "**holds**"), (0.30, "**is missed**")])
