@@ -37,10 +37,10 @@ def section(rows: pd.DataFrame) -> str:
 
 def _choices(own: pd.DataFrame) -> list[str]:
     means = comparisons.means(own)
-    costs = own.groupby("trainer")["cpu_seconds"].median()
     lines = []
     for budget in (name for name in BUDGETS if name in set(own["budget"])):
         table = means[means.index.get_level_values("budget") == budget].droplevel(["features", "budget"])
+        costs = own[own["budget"] == budget].groupby("trainer")["cpu_seconds"].median()
         lines += [_choice(table, budget, costs), *_auto(own, table, budget)]
     return [line for line in lines if line]
 
@@ -52,6 +52,8 @@ def _choice(table: pd.DataFrame, budget: str, costs: "pd.Series[float]") -> str:
         return ""
     ranks = whole.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
     first = str(ranks.index[0])
+    if len(ranks) == 1:
+        return f"- {shown(budget)}: only `{first}` is measured on each of {len(whole)}, so none is named."
     close = whole.ge(whole.max(axis=1) * (1 - NOISE), axis=0).sum()
     enough = [name for name in map(str, whole) if close[name] >= close[first] and name != first]
     cheaper = sorted((name for name in enough if costs[name] < costs[first] / 2), key=lambda name: float(costs[name]))

@@ -123,11 +123,22 @@ def test_the_time_of_a_column_is_the_sum_of_its_processes():
     assert f"nothing else to do: {LOGS[0]} 10." in claims.column_time(rows)  # 10 fits of 2 minutes for two processors
 
 
+def test_the_advice_tells_what_a_method_costs_at_each_budget_and_ranks_no_method_alone():
+    rows = typed(results.rows(data=LOGS, skill={"scarcegan": 0.4, "mlp": 0.3}))
+    rows = rows.assign(cpu_seconds=rows["budget"].map({"all": 600.0, "20": 6.0}))
+    said = advice.section(rows)
+    assert "takes 600.0 s" in said.split("20 rare labels")[0]
+    assert "takes 6.0 s" in said.split("20 rare labels")[1]
+    alone = advice.section(rows[(rows["budget"] == "20") | (rows["trainer"] == "mlp")])
+    assert "All labels: only `mlp` is measured on each of 8" in alone
+
+
 def test_the_advice_names_the_best_the_cheaper_and_what_is_not_worth_it():
     rows = typed(results.rows(data=LOGS, skill={"scarcegan": 0.40, "gradient_boosting": 0.395, "mlp": 0.1}, seeds=5))
     costs = rows["trainer"].map({"scarcegan": 60.0, "gradient_boosting": 2.0, "mlp": 30.0})
     said = advice.section(rows.assign(cpu_seconds=costs))
     assert "All labels: `scarcegan` ranks best" in said
+    assert said.count("and takes 60.0 s of a processor (median)") == 2
     assert "`gradient_boosting` is so on" in said
     assert "`mlp` (-" in said
     assert "30 times" not in said
