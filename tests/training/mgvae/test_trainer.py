@@ -92,8 +92,8 @@ def test_every_arm_gives_the_rows_that_it_promises(arm):
 
 def test_the_arm_with_the_best_precision_is_taken(monkeypatch):
     given = {"real_rows": 0.5, "copies": 0.5, "smote": 0.4, "mgvae_0.5": 0.6, "mgvae_1": 0.6}
-    names = itertools.cycle(given)  # asked for each fold, and in the end for all of them
-    monkeypatch.setattr(gate, "_precision", lambda task, folded: given[next(names)])
+    names = itertools.cycle(given)  # asked for in each fold
+    monkeypatch.setattr(gate, "_precision", lambda task, labels, scores: given[next(names)])
     found = augment.validate(tables.task(), rare_code=2, settings=tables.tiny(), place=Place("x"))
     assert found.arm == Arm("mgvae", 0.5)
     assert found.precision == given
