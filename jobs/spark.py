@@ -22,7 +22,7 @@ from jobs import progress, s3a
 
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parent.parent
-LOG4J = Path(__file__).with_name("log4j2.properties")
+LOG4J = Path(__file__).with_name("log4j2.properties")  # in a worker this is a relative path, inside an archive
 # Where a local Spark looks for its settings unless told: nowhere. A folder that is there would keep Java from sharing
 # classes between processes.
 NO_CONF = Path(__file__).with_name("no_spark_conf")
@@ -40,10 +40,9 @@ LOCAL = {
     "spark.sql.shuffle.partitions": "16",
     "spark.ui.enabled": "false",
     "spark.driver.memory": "4g",
-    # Rows on their way to Python are written unchecked: Arrow's checks of every access cost half as much again.
-    "spark.driver.extraJavaOptions": "-Darrow.enable_unsafe_memory_access=true -Darrow.enable_null_check_for_get=false "
-    f"-Dlog4j2.configurationFile={LOG4J.as_uri()}",
 }
+# Rows on their way to Python are written unchecked: Arrow's checks of every access cost half as much again.
+ARROW = "-Darrow.enable_unsafe_memory_access=true -Darrow.enable_null_check_for_get=false"
 # What a submitted job shows Prometheus in its web page: /metrics/prometheus and /metrics/executors/prometheus.
 WATCHED = {
     "spark.ui.prometheus.enabled": "true",
@@ -124,9 +123,14 @@ def _local(job: str, urls: tuple[str, ...]) -> SparkSession:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    settings = FIXED | LOCAL | {"spark.driver.extraJavaOptions": _java_options()}
     with _standard_error_to_log():
-        asked = SparkConf().setAll(list((FIXED | LOCAL).items()))
-        return _configured(job, FIXED | LOCAL | _s3_settings(asked, urls)).getOrCreate()
+        asked = SparkConf().setAll(list(settings.items()))
+        return _configured(job, settings | _s3_settings(asked, urls)).getOrCreate()
+
+
+def _java_options() -> str:
+    return f"{ARROW} -Dlog4j2.configurationFile={LOG4J.resolve().as_uri()}" if LOG4J.is_file() else ARROW
 
 
 def _s3_settings(asked: SparkConf, urls: tuple[str, ...]) -> dict[str, str]:

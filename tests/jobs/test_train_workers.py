@@ -27,6 +27,7 @@ from training.artifact import load
 pytestmark = pytest.mark.spark
 ROWS = np.exp(np.random.default_rng(1).normal(size=(40, 3))).astype(np.float32)
 METHODS = ("mlp", "logistic_regression")
+OUTPUT = "submitted.log"
 DISCOVERY = """#!/bin/sh
 echo '{"name": "gpu", "addresses": ["3", "5"]}'
 """
@@ -53,11 +54,13 @@ def submitted():
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        process.stdout.close()
 
 
 def submit(folder, run_file, *overrides, gpus_per_task=0):
-    """Submit the training to a cluster of two executors on this machine, from another folder, with the zip alone."""
+    """Submit the training to a cluster of two executors on this machine, from another folder, with the zip alone.
+
+    What it says goes to a file: a pipe that nobody reads would stop it.
+    """
     script, elsewhere = folder / "gpus.sh", folder / "elsewhere"
     script.write_text(DISCOVERY)
     script.chmod(0o755)
@@ -72,25 +75,25 @@ def submit(folder, run_file, *overrides, gpus_per_task=0):
     found |= {"spark.worker.resource.gpu.amount": 2, "spark.worker.resource.gpu.discoveryScript": script}
     found["spark.executor.extraJavaOptions"] = SHORT_LIVED
     found |= {"spark.task.resource.gpu.amount": gpus_per_task} if gpus_per_task else {}
-    return subprocess.Popen(
-        [
-            str(Path(sys.executable).with_name("spark-submit")),
-            "--master=local-cluster[2,1,1024]",
-            "--conf=spark.ui.enabled=false",
-            *(f"--conf={key}={value}" for key, value in found.items()),
-            f"--py-files={archive}",
-            str(ROOT / "jobs/train.py"),
-            "--config",
-            str(run_file),
-            *overrides,
-        ],
-        cwd=elsewhere,
-        env={**os.environ, "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": ""},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    with (folder / OUTPUT).open("w") as output:
+        return subprocess.Popen(
+            [
+                str(Path(sys.executable).with_name("spark-submit")),
+                "--master=local-cluster[2,1,1024]",
+                "--conf=spark.ui.enabled=false",
+                *(f"--conf={key}={value}" for key, value in found.items()),
+                f"--py-files={archive}",
+                str(ROOT / "jobs/train.py"),
+                "--config",
+                str(run_file),
+                *overrides,
+            ],
+            cwd=elsewhere,
+            env={**os.environ, "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": ""},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def started(process, name):
@@ -115,10 +118,18 @@ def ancestors(number, parents):
         yield number
 
 
-def wait_for(path, pattern, process):
+def wait_for(path, pattern, process, folder):
     while not any(path.rglob(pattern)):
-        assert process.poll() is None, process.stdout.read()[-3000:]
+        assert process.poll() is None, (folder / OUTPUT).read_text()[-3000:]
         time.sleep(0.05)
+
+
+def ended(process, folder):
+    """Return what a job said that came to its end."""
+    process.wait()
+    output = (folder / OUTPUT).read_text()
+    assert process.returncode == 0, output[-3000:]
+    return output
 
 
 def executor_logs(since):
@@ -133,13 +144,12 @@ def test_on_a_cluster_that_loses_its_executors_the_models_are_those_trained_here
     chosen = ["--train.trainer", "mlp", "--train.compare", "logistic_regression", "--train.seeds", "0,1"]
     began = time.time()
     process = submitted(tmp_path, run_file, *chosen, "--workers", "spark", "--train.gpus_per_model", "1")
-    wait_for(tmp_path / "spark/out/candidates/mlp", "training.safetensors", process)
+    wait_for(tmp_path / "spark/out/candidates/mlp", "training.safetensors", process, tmp_path)
     killed = started(process, "CoarseGrainedExecutorBackend")
     assert len(killed) == 2
     for number in killed:
         os.kill(number, signal.SIGKILL)
-    output = process.communicate()[0]
-    assert process.returncode == 0, output[-3000:]
+    ended(process, tmp_path)
     assert re.search(r"training\.safetensors: mlp goes on from step \d+", executor_logs(began))
 
     done = run_job("train", here, *chosen)
@@ -157,12 +167,11 @@ def test_tasks_that_train_one_model_together_go_on_when_one_is_lost(tmp_path, su
     run_file = training_table.write(tmp_path)
     chosen = ["--train.trainer", "torch_mlp", "--train.processes", "2", "--train.gpus_per_model", "1"]
     process = submitted(tmp_path, run_file, *chosen, "--workers", "spark", gpus_per_task=1)
-    wait_for(tmp_path / "out/candidates/torch_mlp", "training.safetensors", process)
+    wait_for(tmp_path / "out/candidates/torch_mlp", "training.safetensors", process, tmp_path)
     workers = started(process, "\0-u\0")  # those that torchrun starts
     assert len(workers) == 2
     os.kill(workers[1], signal.SIGKILL)
-    output = process.communicate()[0]
-    assert process.returncode == 0, output[-3000:]
+    output = ended(process, tmp_path)
     assert re.search(r"training\.safetensors: torch_mlp goes on from step \d+", output)
     assert "torch_mlp starts again, from its last checkpoint" in output
     facts = json.loads((tmp_path / "out/models/torch_mlp/run=small/run.json").read_text())
