@@ -11,7 +11,7 @@ from sklearn import ensemble
 from training import artifact, model_files
 from training.artifact import ArtifactError, Described, Manifest, check_width
 from training.baseline_settings import BoostingSettings, GradientBoostingSettings, PlainGradientBoostingSettings
-from training.baselines.fitting import Way, fitted, present_features, probabilities
+from training.baselines.fitting import Way, fitted, probabilities, telling_features
 from training.occlusion import occlusion, usual
 from training.trainer import Batch, Floats, Reader
 
@@ -53,7 +53,7 @@ def model_of(settings: BoostingSettings) -> ensemble.HistGradientBoostingClassif
 
 def learn(settings: BoostingSettings, manifest: Manifest, rows: Batch) -> "GradientBoostingArtifact":
     """Fit boosting to labelled rows."""
-    present = present_features(rows.features)  # scikit-learn cannot bin a feature that is all missing
+    present = telling_features(rows.features)
     model = model_of(settings).fit(rows.features[:, present], rows.labels)
     return artifact_of(manifest, model, rows, present)
 
@@ -73,7 +73,7 @@ class GradientBoostingArtifact(Described):
     Attributes:
         model: the scikit-learn model over the features in `present`.
         reference: medians of the labelled rows that are not rare, raw; contributions compare with it.
-        present: positions of the features that were not missing throughout.
+        present: positions of the features that the model was given.
     """
 
     model: Any
