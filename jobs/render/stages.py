@@ -123,5 +123,7 @@ class Plan:
 
 
 def _trainers_of(settings: RunSettings, framework: str) -> Sequence[str]:
-    names = dict.fromkeys([settings.train.trainer, *settings.train.compare])
+    named, auto = [settings.train.trainer, *settings.train.compare], settings.train.auto
+    members = (*auto.members, *auto.many_label_members, *auto.few_label_members) if "auto" in named else ()
+    names = dict.fromkeys([*named, *members])
     return [name for name in names if TRAINERS[name].startswith(f"training.{framework}.")]

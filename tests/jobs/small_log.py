@@ -33,6 +33,7 @@ recent_steps = 14
 last_residuals = 2
 
 [train]
+trainer = "scarcegan"
 compare = ["logistic_regression"]
 
 [train.scarcegan]

@@ -43,6 +43,8 @@ def training(made):
         (["--train.trainer", "qast"], "torch", 1),
         (["--train.trainer", "logistic_regression"], "keras", None),
         (["--train.trainer", "logistic_regression", "--train.compare", '["qast"]'], "torch", 1),
+        (["--train.trainer", "auto"], "keras", None),
+        (["--train.trainer", "auto", "--train.auto.few_label_members", '["qast"]'], "torch", 1),
     ],
 )
 def test_the_training_image_is_that_of_the_trainers_framework(overrides, image, gpus):
