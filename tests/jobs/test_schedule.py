@@ -15,7 +15,8 @@ DAYS = ("2024-03-07", "2024-03-08", "2024-03-09")
 REPLACED = {
     'format = "csv"': "format = \"csv\"\nwhere = \"dt >= '{start}' and dt < '{end}'\"",
     "start = 2024-01-01\nend = 2024-03-11": "days = 56",
-    'compare = ["logistic_regression"]': 'trainer = "logistic_regression"\ncompare = []\nretrain_after_days = 2',
+    'trainer = "scarcegan"\ncompare = ["logistic_regression"]': 'trainer = "logistic_regression"\ncompare = []\n'
+    "retrain_after_days = 2",
     'run = "small"\n': "",
     "stories = 2": "stories = 1",
 }
