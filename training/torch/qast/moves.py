@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from training.torch.checkpoint import Learners
 from training.torch.qast import losses
-from training.torch.qast.networks import Classifier, Discriminator, Generator, rows_at_once
+from training.torch.qast.attention import rows_at_once
+from training.torch.qast.networks import Classifier, Discriminator, Generator
 from training.torch.qast.settings import QASTSettings
 
 BETAS = (0.5, 0.9)

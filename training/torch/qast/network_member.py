@@ -16,7 +16,8 @@ from torch.nn import functional
 from training.torch.course import seeded
 from training.torch.devices import device_of
 from training.torch.qast import losses
-from training.torch.qast.networks import Classifier, rows_at_once
+from training.torch.qast.attention import rows_at_once
+from training.torch.qast.networks import Classifier
 from training.torch.qast.settings import QASTSettings
 from training.trainer import Floats
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.torch.qast.attention import FeatureAttention, rows_at_once
 from training.torch.qast.encoder import Block
 
 SLOPE, DROPOUT = 0.2, 0.5
@@ -27,13 +28,7 @@ GENERATOR_UNITS = ((64, (64, 128, 256, 512, 256, 128, 64)), (128, (128, 256, 512
 WIDEST_GENERATOR = (512, 1024, 512)
 DISCRIMINATOR_UNITS = ((64, (32, 16)), (128, (64, 32, 16)), (256, (128, 64, 32, 16)))
 WIDEST_DISCRIMINATOR = (256, 128, 64, 32, 16)
-ATTENTION_CELLS = 2**24  # of a pass without gradients: 64 MB for each array
 Labels = Literal["onehot", "scalar"]
-
-
-def rows_at_once(width: int) -> int:
-    """Return how many rows may pass at once through an attention over `width` features, to bound its memory."""
-    return max(1, ATTENTION_CELLS // (width * max(1, width // 4)))
 
 
 def truncated_normal(*shape: int, device: torch.device) -> Tensor:
@@ -95,23 +90,6 @@ class Residual(nn.Module):
     def forward(self, rows_BW: Tensor, labels_BK: Tensor, noise_BN: Tensor) -> Tensor:
         """Map rows (B, inputs) to (B, outputs)."""
         return functional.leaky_relu(self.norm(self.bottleneck(rows_BW), labels_BK, noise_BN), SLOPE)
-
-
-class FeatureAttention(nn.Module):
-    """Attention of a row's features to a quarter as many keys: g softmax(q k') v + x, g from 0."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        keys = max(1, width // 4)
-        self.query, self.key, self.value = (nn.Linear(width, units) for units in (width, keys, keys))
-        self.strength = nn.Parameter(torch.zeros(()))
-
-    def forward(self, rows_BW: Tensor) -> Tensor:
-        """Return rows of the same shape."""
-        # Keys come before features: the softmax then runs along whole rows of features, twice as fast.
-        products = self.key(rows_BW)[:, :, None] * self.query(rows_BW)[:, None, :]
-        attended = (self.value(rows_BW)[:, None, :] @ products.softmax(dim=1))[:, 0]
-        return torch.addcmul(rows_BW, self.strength, attended)
 
 
 class Activations(nn.Module):
