@@ -132,7 +132,7 @@ def _methods(own: pd.DataFrame) -> str:
     for name in names:
         gain = (means[name] / best - 1).dropna()
         if len(gain) and (gain > 0).mean() < 0.5:
-            times = f", {cost[name] / cost[REFERENCE]:.0f} times the processor's time" if REFERENCE in cost else ""
+            times = f", {_times(cost[name] / cost[REFERENCE])} the processor's time" if REFERENCE in cost else ""
             short.append(f"`{name}` ({gain.mean():+.0%}, better on {int((gain > 0).sum())} of {len(gain)}{times})")
     if not short:
         said = "- Each of our methods measured beats the best baseline on at least half of the data sets and budgets."
@@ -160,3 +160,7 @@ def _precision(own: pd.DataFrame) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if names else "none"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f} times" if ratio >= 2 else f"{ratio:.1g} times"
