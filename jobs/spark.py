@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 from feature_extraction import storage
 from feature_extraction.storage import StorageError
 from jobs import progress, s3a
+from jobs.java_options import ARROW
 
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,8 +42,6 @@ LOCAL = {
     "spark.ui.enabled": "false",
     "spark.driver.memory": "4g",
 }
-# Rows on their way to Python are written unchecked: Arrow's checks of every access cost half as much again.
-ARROW = "-Darrow.enable_unsafe_memory_access=true -Darrow.enable_null_check_for_get=false"
 # What a submitted job shows Prometheus in its web page: /metrics/prometheus and /metrics/executors/prometheus.
 WATCHED = {
     "spark.ui.prometheus.enabled": "true",

@@ -4,7 +4,6 @@ Takes all results; speaks of the event logs, or of the tables where no log was m
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from jobs.arena.comparisons import Difference
 from jobs.arena.fit import DONE
 from jobs.arena.plan import AUTO, NAIVE, REFERENCE, is_baseline
 from jobs.arena.splits import BUDGETS
+from jobs.arena.tables import listed
 
 NOISE = 0.05  # a method within this share of the best one's figure is about as good
 NOTHING = "Nothing is measured yet that would answer this."
@@ -78,13 +78,13 @@ def _auto(own: pd.DataFrame, table: pd.DataFrame, budget: str) -> list[str]:
         return []
     found = _by_data(own[own["budget"] == budget], AUTO, REFERENCE)
     gain = (table[AUTO] / table[REFERENCE] - 1).dropna()
-    better = [data for data, each in found.items() if each.interval[0] > 0]
-    worse = [data for data, each in found.items() if each.interval[1] < 0]
+    better = [data for data, each in found.items() if each.is_better]
+    worse = [data for data, each in found.items() if each.is_worse]
     if gain.empty:
         return []
     return [
         f"  - `{AUTO}` against `{REFERENCE}`: {gain.mean():+.0%} on average over {len(gain)}; beyond noise it is "
-        f"better on {_listed(better)} and worse on {_listed(worse)}."
+        f"better on {listed(better)} and worse on {listed(worse)}."
     ]
 
 
@@ -110,13 +110,13 @@ def _features(rows: pd.DataFrame) -> str:
     if not found:
         return ""
     groups = {
-        "adds beyond noise on": [data for data, each in found.items() if each.interval[0] > 0],
-        "takes away on": [data for data, each in found.items() if each.interval[1] < 0],
+        "adds beyond noise on": [data for data, each in found.items() if each.is_better],
+        "takes away on": [data for data, each in found.items() if each.is_worse],
         "makes no difference that could be told on": [
-            data for data, each in found.items() if not (each.interval[0] > 0 or each.interval[1] < 0)
+            data for data, each in found.items() if not (each.is_better or each.is_worse)
         ],
     }
-    said = "; ".join(f"{what} {_listed(names)}" for what, names in groups.items())
+    said = "; ".join(f"{what} {listed(names)}" for what, names in groups.items())
     return (
         f"- The features of the pipeline, beside naive aggregates and for the same `{REFERENCE}` with all labels: the "
         f"pipeline {said}. Where it adds nothing, counts, means and last values by event type will do."
@@ -156,10 +156,6 @@ def _precision(own: pd.DataFrame) -> str:
         if lines
         else ""
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) if names else "none"
 
 
 def _times(ratio: float) -> str:

@@ -12,7 +12,7 @@ from jobs.arena import comparisons
 from jobs.arena.comparisons import PRECISION, Difference
 from jobs.arena.fit import DONE
 from jobs.arena.plan import AUTO, NAIVE, REFERENCE, SEEDS
-from jobs.arena.tables import figure, signed
+from jobs.arena.tables import figure, listed, signed
 from jobs.kddcup99.tables import markdown
 
 # Average precision of scikit-learn's boosting on naive aggregates, five folds, as published beside the logs.
@@ -73,13 +73,13 @@ def _verdict(rows: pd.DataFrame, data: str) -> Verdict | None:
 
 def _against_published(verdicts: Sequence[Verdict]) -> str:
     better = [found.data for found in verdicts if found.published.mean > 0]
-    worse = [found.data for found in verdicts if _is_worse(found.published)]
+    worse = [found.data for found in verdicts if found.published.is_worse]
     missing = [data for data in BARS if data not in {found.data for found in verdicts}]
     if worse or len(better) + len(missing) < WANTED_LOGS:
         word = "is missed"
     else:
         word = "not decided yet" if len(better) < WANTED_LOGS else "holds" + " so far" * bool(missing)
-    said = f"its mean is above on {len(better)} of {len(verdicts)} measured ones, worse beyond noise on {_names(worse)}"
+    said = f"its mean is above on {len(better)} of {len(verdicts)} measured ones, worse beyond noise on {listed(worse)}"
     said += f"; with {SEEDS} seeds or more not measured on {', '.join(missing)}" if missing else ""
     return (
         f"- All labels: `{AUTO}` on the whole pipeline is to beat the bar that was published beside the logs, "
@@ -91,22 +91,13 @@ def _against_published(verdicts: Sequence[Verdict]) -> str:
 def _against_measured(verdicts: Sequence[Verdict]) -> str:
     paired = [found for found in verdicts if found.paired.seeds]
     better = [found for found in paired if found.paired.mean > 0]
-    clearly = [found.data for found in paired if found.paired.interval[0] > 0]
-    worse = [found.data for found in paired if _is_worse(found.paired)]
+    clearly = [found.data for found in paired if found.paired.is_better]
+    worse = [found.data for found in paired if found.paired.is_worse]
     return (
         f"- A harder bar than was asked: `{REFERENCE}` on naive aggregates of the same rows, classes balanced "
         f"and trees chosen by cross-validation. `{AUTO}` is better on {len(better)} of {len(paired)} measured ones, "
-        f"beyond noise on {_names(clearly)}; worse beyond noise on {_names(worse)}."
+        f"beyond noise on {listed(clearly)}; worse beyond noise on {listed(worse)}."
     )
-
-
-def _is_worse(found: Difference) -> bool:
-    """Whether it is worse beyond noise: the 95 % interval of the difference lies below 0."""
-    return found.interval[1] < 0
-
-
-def _names(found: Sequence[str]) -> str:
-    return ", ".join(found) or "none"
 
 
 def few_labels(rows: pd.DataFrame) -> str:

@@ -47,6 +47,16 @@ class Difference(NamedTuple):
         half = float(stats.t.ppf(1 - LEVEL / 2, self.seeds - 1)) * self.error
         return self.mean - half, self.mean + half
 
+    @property
+    def is_better(self) -> bool:
+        """Whether the first is better beyond noise: the interval lies above 0."""
+        return self.interval[0] > 0
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the first is worse beyond noise: the interval lies below 0."""
+        return self.interval[1] < 0
+
 
 def difference(one: "pd.Series[float]", other: "pd.Series[float]") -> Difference:
     """Compare two methods whose figures are indexed by seed."""

@@ -199,3 +199,8 @@ def costs(own: pd.DataFrame) -> str:
         rows.append([named(str(trainer)), str(len(found)), *cells, f"{peak.max():,.0f}", f"{own_mb.max():,.0f}"])
     header = ["method", "fits", "median s", "most s", "median s by the clock", "most MiB", "of them for the fit"]
     return markdown(header, rows)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names by commas; of none say so."""
+    return ", ".join(names) or "none"

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from feature_extraction import storage
 from jobs import s3a
+from jobs.java_options import ARROW
 from jobs.render.platform_file import PlatformSettings
 from jobs.settings import RunSettings, SettingsError
 from training.trainer import TRAINERS
@@ -13,8 +14,6 @@ from training.trainer import TRAINERS
 Framework = Literal["keras", "torch", "none"]
 # A job that finds its work finished is no failure, and not every scheduler can be told that of status 3.
 ENVIRONMENT = {"SCARCE_LOG": "json", "SCARCE_EXIT_NOTHING_TO_DO": "0"}
-# Rows are written to Python unchecked: Arrow's checks of every access cost a fifth of extraction.
-ARROW = "-Darrow.enable_unsafe_memory_access=true -Darrow.enable_null_check_for_get=false"
 # An executor that is told to go, as on a node that is taken away, hands over what it has; EMR sees to that itself.
 DECOMMISSION = {"spark.decommission.enabled": "true", "spark.storage.decommission.enabled": "true"}
 
@@ -123,7 +122,7 @@ class Plan:
 
 
 def _trainers_of(settings: RunSettings, framework: str) -> Sequence[str]:
-    named, auto = [settings.train.trainer, *settings.train.compare], settings.train.auto
-    members = (*auto.members, *auto.many_label_members, *auto.few_label_members) if "auto" in named else ()
+    named = [settings.train.trainer, *settings.train.compare]
+    members = settings.train.auto.all_members if "auto" in named else ()
     names = dict.fromkeys([*named, *members])
     return [name for name in names if TRAINERS[name].startswith(f"training.{framework}.")]

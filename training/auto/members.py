@@ -56,7 +56,7 @@ def fit_all(settings: AutoSettings, reader: Reader, truth: Truth) -> tuple[list[
     fitted: list[Member] = []
     left_out: dict[str, str] = {}
     reasons: list[ValueError] = []
-    for name in dict.fromkeys((*settings.members, *settings.many_label_members, *settings.few_label_members)):
+    for name in settings.all_members:
         try:
             _check_suits(name, settings, reader, truth)
             fitted.append(_fitted(name, settings, reader, truth))

@@ -56,3 +56,8 @@ class AutoSettings(Settings):
     slow_cells: int = Field(
         20_000_000, ge=1, description="Labelled rows x features above which the labelled table is large."
     )
+
+    @property
+    def all_members(self) -> tuple[str, ...]:
+        """Every method that some table is tried with, each once."""
+        return tuple(dict.fromkeys((*self.members, *self.many_label_members, *self.few_label_members)))

@@ -183,7 +183,7 @@ def telling_features(features: Floats) -> tuple[int, ...]:
     first = dict[bytes, int]()
     for position, column in enumerate(np.ascontiguousarray(features.T)):
         # A value that is always there, or never; one that is sometimes missing tells rows apart.
-        if not ((column == column[0]) | (np.isnan(column) & np.isnan(column[0]))).all():
+        if not ((column == column[0]).all() or np.isnan(column).all()):
             first.setdefault(hashlib.blake2b(column).digest(), position)
     return tuple(first.values()) or present_features(features)[:1]
 

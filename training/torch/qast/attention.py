@@ -64,8 +64,8 @@ class _Attend(torch.autograd.Function):
 
 def _blocks(query_BW: Tensor, key_BK: Tensor, *others: Tensor) -> list[tuple[Tensor, ...]]:
     """Split rows so that a block's scores fit in a cache; elsewhere than on a processor there is one block."""
-    rows, size = len(query_BW), max(1, CACHED_CELLS // (query_BW.shape[1] * key_BK.shape[1]))
-    size = size if query_BW.device.type == "cpu" else max(1, rows)
+    rows, cells = len(query_BW), query_BW.shape[1] * key_BK.shape[1]
+    size = max(1, CACHED_CELLS // cells if query_BW.device.type == "cpu" else rows)
     return list(zip(*(torch.split(part, size) for part in (query_BW, key_BK, *others)), strict=True))
 
 
