@@ -196,6 +196,12 @@ def test_a_translation_stands_in_the_evidence(small):
     assert "From regular" not in Page(render(changed(small, alerts=without))).text  # most models make no rows
 
 
+def test_the_verdict_unknown_is_explained_where_the_model_can_give_it(small):
+    explained = "“unknown” fits none of them"
+    assert explained in Page(render(small)).text
+    assert explained not in Page(render(changed(small, unknown=None))).text
+
+
 def test_undefined_measures_say_why(small):
     undefined = Estimate(None, None, None, "no row is rare among 40; a ranking needs both")
     names = ("average_precision", "auroc", "recall_at_budget", "precision_at_budget")
