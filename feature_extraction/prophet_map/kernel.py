@@ -9,11 +9,15 @@ import zlib
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
-from typing import Any, TypeVar, cast
+from pathlib import Path
+from typing import Any, Self, TypeVar, cast
 
-from numba import njit
+from numba import config, njit
+from numba.core.caching import ZipCacheLocator
 
 F = TypeVar("F", bound=Callable[..., Any])
+NUMBA: Any = config  # whose names come from the environment as it is imported
+_Zipped: Any = ZipCacheLocator
 # Sums may be reordered and fused; NaN and infinity keep their meaning. The order is fixed when a kernel is compiled,
 # so a series gives the same bits in any batch.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
@@ -41,11 +45,47 @@ def exact_entry(function: F) -> F:
     return _kept(function, set())
 
 
+class ZippedKernels(_Zipped):  # type: ignore[misc]
+    """Where machine code of zipped sources is kept: by their content in the user's cache, or else beside the zip.
+
+    Numba's own locator names the folder after the zip's path, which is another one in each Spark application, so that
+    each compiles again; and it raises where no home directory can be written to, as in the containers of YARN.
+    """
+
+    def get_cache_path(self) -> str:
+        """Return the folder."""
+        return str(self.folder)
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> Self | None:
+        """Return the locator of a function; None where it is not zipped, or nothing can be written."""
+        zips = [parent for parent in Path(py_file).absolute().parents if parent.name.endswith(".zip")]
+        if not zips or not zips[-1].is_file():  # an unpacked archive may have kept its name
+            return None
+        locator = cls(py_func, py_file)
+        shared = NUMBA.CACHE_DIR or Path(_Zipped.get_cache_path(locator)).parent
+        for folder in (Path(shared, f"scarce_{source_stamp():08x}"), zips[-1].parent / "__pycache__"):
+            locator.folder = folder
+            try:
+                locator.ensure_cache_path()
+            except OSError:  # of any kind: read-only, full, or a file where the folder should be
+                continue
+            return locator
+        return None
+
+
+LOCATORS = ("UserProvidedCacheLocator", "InTreeCacheLocator", "UserWideCacheLocator", f"{__name__}.ZippedKernels")
+
+
 def _kept(function: F, fastmath: set[str]) -> F:
+    given = NUMBA.CACHE_LOCATOR_CLASSES
+    NUMBA.CACHE_LOCATOR_CLASSES = given or ",".join(LOCATORS)
     try:
         compiled: Any = njit(fastmath=fastmath, nogil=True, cache=True)(function)
-    except RuntimeError:  # neither the checkout nor the home directory can be written to
+    except RuntimeError:  # neither where the sources are nor in the home directory can anything be written
         compiled = njit(fastmath=fastmath, nogil=True)(function)
+    finally:
+        NUMBA.CACHE_LOCATOR_CLASSES = given
     return cast(F, compiled)
 
 
