@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ HOME = Path(pyspark.__file__).parent
 MASTER_SAYS = re.compile(r"Starting Spark master at (spark://127\.0\.0\.1:\d+)")
 WORKER_SAYS = re.compile(r"Successfully registered with master")
 SECONDS = 180
+NOWHERE = "/dev/null/home"  # not to be made by anyone, root among them
+KERNELS = str(Path(tempfile.gettempdir(), "scarce-tests-kernels"))
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,19 @@ def commands():
 
 
 def environment(**more):
-    """What a submitting shell has: nothing of this checkout, Spark's home, and loopback alone."""
-    plain = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "JAVA_HOME") if name in os.environ}
-    own = {"SPARK_HOME": str(HOME), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "256m"}
+    """What a submitting shell has: nothing of this checkout, Spark's home, loopback alone, and no home directory.
+
+    Containers of YARN have none that can be written to, nor have those of Spark's images; kernels then are compiled
+    for each application anew, unless there is a place for them.
+    """
+    plain = {name: os.environ[name] for name in ("PATH", "LANG", "JAVA_HOME") if name in os.environ}
+    own = {
+        "HOME": NOWHERE,
+        "NUMBA_CACHE_DIR": KERNELS,
+        "SPARK_HOME": str(HOME),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_DAEMON_MEMORY": "256m",
+    }
     own |= {"SPARK_SUBMIT_OPTS": SHORT_LIVED, "SPARK_DAEMON_JAVA_OPTS": SHORT_LIVED}
     return plain | own | {"PYSPARK_PYTHON": sys.executable, "OMP_NUM_THREADS": "1"} | more
 
