@@ -16,6 +16,7 @@ Role = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-zA-Z0-9-]*:iam::[0-
 Bucket = Annotated[str, StringConstraints(pattern=r"^s3a?://[^/]+(/.*)?$")]
 # Spark's spelling: a number and one letter, binary units.
 Memory = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*[mg]$")]
+Cores = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*m?$")]  # whole ones, or thousandths
 Quantity = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*(m|Ki|Mi|Gi|Ti)?$")]
 Image = Annotated[str, StringConstraints(pattern=r"^\S+[:@]\S+$")]
 
@@ -70,7 +71,7 @@ class TrainingSettings(Section):
 
     gpus: int = Field(1, ge=0, description="GPUs of the worker; 0 trains on its cores.")
     gpu_resource: str = Field("nvidia.com/gpu", description="Name under which Kubernetes counts GPUs.")
-    cpu: Quantity = Field("4", description="Cores of the worker.")
+    cpu: Cores = Field("4", description="Cores of the worker, and threads of what computes on them.")
     memory: Quantity = Field("16Gi", description="Memory of the worker.")
     retries: int = Field(2, ge=0, description="New starts after a failure; a killed training goes on where it was.")
     deadline_hours: int = Field(12, ge=1, description="Hours after which the job is stopped, new starts included.")

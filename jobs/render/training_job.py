@@ -1,10 +1,14 @@
 """The training job on Kubernetes: one pod of the image that the run's trainers need, with a GPU where they use one."""
 
+import math
+
 from jobs.render import pods
 from jobs.render.pods import HOUR, Object
 from jobs.render.stages import ENVIRONMENT, TRAIN, Plan
 from jobs.settings import SettingsError
 
+# What computes takes as many threads as the node has cores, whatever was asked for, and then waits for the slowest.
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 # The job's own word that its settings or input are bad: trying again does not help.
 BAD_INPUT = 2
 
@@ -66,10 +70,11 @@ def pod(plan: Plan, arguments: list[str], variables: dict[str, str]) -> Object:
 
 
 def environment(plan: Plan) -> dict[str, str]:
-    """Return the environment in which the training pod finds a bucket's server."""
-    server = plan.platform.storage
+    """Return the environment in which the training pod finds a bucket's server, and its own size."""
+    server, cores = plan.platform.storage, plan.platform.training.cpu
     found = {"AWS_ENDPOINT_URL": server.endpoint, "AWS_REGION": server.region}
-    return {name: value for name, value in found.items() if value}
+    threads = math.ceil(int(cores[:-1]) / 1000) if cores.endswith("m") else int(cores)
+    return {name: value for name, value in found.items() if value} | dict.fromkeys(THREADS, str(threads))
 
 
 def _resources(plan: Plan) -> Object:

@@ -54,6 +54,15 @@ def test_the_training_image_is_that_of_the_trainers_framework(overrides, image, 
     assert found["args"] == ["jobs.train", "--config", "s3://example-bucket/scarce/run.toml", *overrides]
 
 
+@pytest.mark.parametrize(("cores", "threads"), [("4", "4"), ("2500m", "3"), ("100m", "1")])
+def test_training_takes_as_many_threads_as_cores_were_asked_for(tmp_path, cores, threads):
+    platform = platform_with(tmp_path, {'cpu = "4"': f'cpu = "{cores}"'})
+    found = training(rendered(target="kubernetes", platform=platform))
+    variables = {one["name"]: one["value"] for one in found["env"]}
+    assert found["resources"]["requests"]["cpu"] == cores
+    assert [variables[name] for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")] == [threads, threads]
+
+
 def test_overrides_go_to_every_job():
     made = rendered("--score.alerts", "50")
     assert [name for name, text in made.items() if "--score.alerts" not in text and not name.endswith(".py")] == []
