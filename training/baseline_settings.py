@@ -15,6 +15,7 @@ Rates = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)
 Ratios = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)]
 Chances = Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)]
 SEED = "Seed of the model and of the cross-validation that gives the metrics."
+TABLE_ROWS = "Labelled rows at most that it learns from: all of small classes, a draw of large ones."
 
 
 class LogisticRegressionSettings(Settings):
@@ -40,6 +41,7 @@ class KernelLogisticRegressionSettings(Settings):
     )
     landmarks: int = Field(300, ge=2, description="Rows that others are compared with, at most.")
     unlabeled_rows: int = Field(5_000, ge=1, description="Unlabelled rows at most; of more, so many are drawn.")
+    table_rows: int = Field(50_000, ge=2, description=TABLE_ROWS)
     max_iter: int = Field(500, ge=1, description="Iterations of the solver at most.")
 
 
@@ -99,6 +101,7 @@ class ForestSettings(Settings):
     features_per_split: float | Literal["sqrt", "log2"] = Field(
         "sqrt", description="Features that a split is chosen from: a rule, or their share."
     )
+    table_rows: int = Field(50_000, ge=2, description=TABLE_ROWS)
 
 
 class RandomForestSettings(ForestSettings):

@@ -5,11 +5,13 @@ Extremely randomized trees: Geurts, Ernst and Wehenkel, Machine Learning 2006.
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from threadpoolctl import threadpool_info
 
 from training import trees
 from training.artifact import Manifest
 from training.baseline_settings import ExtraTreesSettings, ForestSettings, RandomForestSettings
 from training.baselines.fitting import Way, fitted
+from training.baselines.thinning import thinned
 from training.baselines.trees_artifact import TreesArtifact
 from training.trainer import Batch, Floats, Reader
 
@@ -38,15 +40,22 @@ def _learn(
     manifest: Manifest,
     rows: Batch,
 ) -> TreesArtifact:
+    manifest, rows = thinned(manifest, rows, settings.table_rows)
     model = kind(
         n_estimators=settings.trees,
         min_samples_leaf=settings.rows_per_leaf[0],
         max_features=settings.features_per_split,
         class_weight="balanced",
         random_state=settings.seed,
+        n_jobs=_threads(),
     )
     model.fit(without_empty(rows.features), rows.labels)
     return TreesArtifact.of(manifest, trees.from_forest(model, len(manifest.classes)), rows)
+
+
+def _threads() -> int:
+    """Return what boosting would take here: the processors, or what OMP_NUM_THREADS or `threadpool_limits` leaves."""
+    return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp"), default=1)
 
 
 def without_empty(features: Floats) -> Floats:

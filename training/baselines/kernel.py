@@ -20,6 +20,7 @@ from training import artifact
 from training.artifact import ArtifactError, Described, Manifest, check_width
 from training.baseline_settings import KernelLogisticRegressionSettings
 from training.baselines.fitting import Way, fitted, unlabeled_rows
+from training.baselines.thinning import thinned
 from training.integrated_gradients import integrated_gradients
 from training.scaler import Scaler
 from training.trainer import Batch, Floats, Reader
@@ -48,6 +49,7 @@ class KernelLogisticRegression(KernelLogisticRegressionSettings):
 def _learn(
     settings: KernelLogisticRegressionSettings, manifest: Manifest, rows: Batch, *, unlabeled: Floats
 ) -> "KernelArtifact":
+    manifest, rows = thinned(manifest, rows, settings.table_rows)
     scaler = Scaler.fit(np.concatenate([rows.features, unlabeled]))
     inputs, others = scaler.transform(rows.features), scaler.transform(unlabeled)
     rare = rows.labels == manifest.schema.rare_code

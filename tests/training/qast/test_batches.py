@@ -86,10 +86,6 @@ def test_a_walk_takes_every_row_before_any_again():
     assert sorted(rows[:5]) == sorted(rows[5:]) == np.flatnonzero(LABELS == 3).tolist()
 
 
-def test_occurrence():
-    assert batches.occurrence(np.array([3, 5, 3, 3, 5])).tolist() == [0, 0, 1, 2, 1]
-
-
 def test_no_batch_has_a_single_row():
     labels = np.array([0, 0, 0, 1])
     settings = QASTSettings(folds=(30, 5))

@@ -6,7 +6,7 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC, LinearSVC
 
-from training.torch.qast.committee import Committee, bounded, dealt, weights_of
+from training.torch.qast.committee import Committee, dealt, weights_of
 from training.torch.qast.members import MEMBERS, fit_member
 from training.torch.qast.scorers import Kernel, Linear, Neighbors
 from training.torch.qast.settings import QASTSettings
@@ -171,13 +171,6 @@ def test_folds_hold_each_row_out_once_but_the_only_one_of_a_class():
         assert set(known) | set(out) == set(range(10))
         assert set(labels[known]) == {0, 1, 2}
     assert dealt(labels, 0, seed=0) == []
-
-
-def test_small_classes_are_kept_whole_when_rows_are_too_many():
-    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 3], [1000, 500, 20]))
-    np.testing.assert_array_equal(np.bincount(labels[bounded(labels, 220, seed=0)]), [100, 100, 0, 20])
-    np.testing.assert_array_equal(np.bincount(labels[bounded(labels, 1320, seed=0)]), [800, 500, 0, 20])
-    assert len(bounded(labels, 1520, seed=0)) == 1520
 
 
 def test_one_class_alone_or_a_network_unexplained_is_refused():

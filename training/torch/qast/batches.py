@@ -11,10 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from training.rows_by_class import Codes, Rows, occurrence
 from training.torch.qast.settings import QASTSettings
 
-Codes = NDArray[np.int64]
-Rows = NDArray[np.intp]
 # Partners are found among the rows of a class in one batch. With two or three of them, every row's expected partner is
 # the middle of its class, and so is what the generator learns to make.
 TOGETHER = 8
@@ -142,16 +141,6 @@ class Plan:
         if not rows or not len(present):
             return np.empty(0, np.intp)
         return pool.walk(np.resize(random.permutation(present), rows), random)
-
-
-def occurrence(codes: Codes) -> Codes:
-    """Return how often each code stood before its place: [3, 5, 3] gives [0, 0, 1]."""
-    order = np.argsort(codes, kind="stable")
-    ordered = codes[order]
-    first = np.searchsorted(ordered, ordered)
-    places = np.empty(len(codes), np.int64)
-    places[order] = np.arange(len(codes)) - first
-    return places
 
 
 def plan(

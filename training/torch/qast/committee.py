@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.artifact import pack_arrays, unpack_arrays
+from training.rows_by_class import Rows, bounded, occurrence
 from training.scaler import Scaler
 from training.torch.qast import gate
 from training.torch.qast.gate import Tally
@@ -30,7 +31,6 @@ NETWORK = "network"
 
 NetworkFit = Callable[[Floats, Codes, int], Member]
 NetworkRead = Callable[[Mapping[str, NDArray[Any]]], Member]
-Rows = NDArray[np.intp]
 
 
 class Opinions(NamedTuple):
@@ -142,28 +142,6 @@ class Committee:
         return cls(tuple(facts["names"]), members, arrays["skill"], arrays["weights"], facts["classes"], scaler)
 
 
-def bounded(labels: Codes, most: int, *, seed: int) -> Rows:
-    """Return the positions of at most about `most` rows, ascending: all of small classes, a draw of large ones."""
-    if len(labels) <= most:
-        return np.arange(len(labels))
-    sizes = np.sort(np.bincount(labels))[::-1]
-    sizes = sizes[sizes > 0]
-    # The limit for one class is the largest that keeps the sum of all within bounds.
-    smaller = np.append(np.cumsum(sizes[::-1])[::-1][1:], 0)
-    limits = (most - smaller) / np.arange(1, len(sizes) + 1)
-    limit = max(1, int(limits[limits >= np.append(sizes[1:], 0)][0]))
-    order = np.random.default_rng(seed).permutation(len(labels))
-    return np.sort(order[_places_in_class(labels[order]) < limit])
-
-
-def _places_in_class(labels: Codes) -> Rows:
-    order = np.argsort(labels, kind="stable")
-    sizes = np.bincount(labels)
-    places = np.empty(len(labels), np.intp)
-    places[order] = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return places
-
-
 def dealt(labels: Codes, folds: int, *, seed: int) -> list[tuple[Rows, Rows]]:
     """Deal the rows of each class round the folds, and return each fold's rows to learn from and held-out ones.
 
@@ -171,7 +149,7 @@ def dealt(labels: Codes, folds: int, *, seed: int) -> list[tuple[Rows, Rows]]:
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     fold = np.empty(len(labels), np.intp)
-    fold[order] = _places_in_class(labels[order]) % folds if folds else 0
+    fold[order] = occurrence(labels[order]) % folds if folds else 0
     fold[np.bincount(labels)[labels] == 1] = -1
     parts = [(np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in range(folds)]
     return [part for part in parts if len(part[1])]

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from training.progress import StepProgress
+from training.rows_by_class import Codes
 from training.torch import checkpoint, course
 from training.torch.course import Place, seeded
 from training.torch.qast import gate
-from training.torch.qast.batches import Codes, Plan, Step
+from training.torch.qast.batches import Plan, Step
 from training.torch.qast.gate import Kept, Tally
 from training.torch.qast.moves import Batch, Lesson, Players
 from training.torch.qast.networks import Generator
