@@ -60,7 +60,8 @@ def write(folder: str, fits: Path, results: pd.DataFrame, plan: Plan) -> str:
 def _sections(rows: pd.DataFrame, plan: Plan, folder: str) -> Iterator[tuple[str, str]]:
     main = rows[rows["main"]]
     yield "Which one should I use, and when is it not worth it?", advice.section(rows)
-    yield "What was asked", claims.section(rows)
+    if main["data"].isin(list(claims.BARS)).any():  # nothing was asked of a stranger's data
+        yield "What was asked", claims.section(rows)
     yield "What is missing", missing.section(rows, plan)
     for title, own in _collections(main):
         yield title, "\n\n".join(_collection(title, own, folder))

@@ -85,6 +85,13 @@ def test_old_code_is_told(tmp_path):
     assert f"{len(rows)} figures were measured with other settings" in (tmp_path / "arena.md").read_text()
 
 
+def test_claims_stand_on_pages_of_the_logs_that_they_are_about(tmp_path):
+    for data, stated in ((LOGS[:1], True), (("a stranger's",), False)):
+        folder = tmp_path / data[0].replace(" ", "_")
+        page.write(str(folder), tmp_path / "fits", typed(results.rows(data=data, skill={"mlp": 0.2})), ASKED)
+        assert ("## What was asked" in (folder / "arena.md").read_text()) == stated
+
+
 @pytest.mark.parametrize(
     ("skill", "logs", "verdict"),
     [(0.9, LOGS, "**holds**"), (0.1, LOGS, "**is missed**"), (0.9, LOGS[:3], "**not decided yet**")],
