@@ -25,6 +25,9 @@ Doubles = NDArray[np.float64]
 Link = Literal["mean", "softmax", "classes"]
 LINKS: tuple[Link, ...] = ("mean", "softmax", "classes")
 CELLS_AT_ONCE = 4_000_000  # of (rows, trees, classes)
+# Steps after which pairs of row and tree that are at a leaf are left alone: a forest's deepest leaf is several times as
+# deep as the usual one.
+LOOK_EVERY = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,16 +72,23 @@ class Trees:
     def sums(self, rows: Floats) -> Doubles:
         """Return what the leaves of each group add up to for float32 rows, (B, groups, K or 1)."""
         # `take` from flat arrays: twice as fast as indexing by pairs.
-        node = np.tile(self.roots.ravel(), (len(rows), 1))
-        cells, first = rows.ravel(), (np.arange(len(rows)) * rows.shape[1])[:, None]
-        children = self.children.ravel()
-        for _ in range(self.depth):
-            asked = cells.take(first + self.feature.take(node))
-            right = asked > self.threshold.take(node)
+        node = np.tile(self.roots.ravel(), len(rows))
+        cells, children = rows.ravel(), self.children.ravel()
+        first = np.repeat(np.arange(len(rows)) * rows.shape[1], self.roots.size)
+        going, at = np.arange(len(node)), node
+        for step in range(self.depth):
+            if step and step % LOOK_EVERY == 0:
+                node[going] = at
+                still = np.flatnonzero(children.take(2 * at) != at)  # no leaf
+                going, at, first = going.take(still), at.take(still), first.take(still)
+            asked = cells.take(first + self.feature.take(at))
+            right = asked > self.threshold.take(at)
             if len(self.missing):
-                right |= np.isnan(asked) & self.missing.take(node)
-            node = children.take(2 * node + right)
-        return np.asarray(self.values.take(node, axis=0).reshape(len(rows), *self.roots.shape, -1).sum(axis=2))
+                right |= np.isnan(asked) & self.missing.take(at)
+            at = children.take(2 * at + right)
+        node[going] = at
+        leaves = node.reshape(len(rows), *self.roots.shape)
+        return np.asarray(self.values.take(leaves, axis=0).sum(axis=2))
 
     def _block(self, rows: Floats) -> Doubles:
         sums = self.sums(rows)

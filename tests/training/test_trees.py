@@ -37,6 +37,20 @@ def test_probabilities_are_those_of_scikit_learn(codes, kind):
     np.testing.assert_allclose(found.sum(axis=1), 1)
 
 
+def test_deep_trees_ask_on_after_what_parts_missing_values_from_all_others():
+    """Such a node has an infinite threshold, as a leaf has."""
+    random = np.random.default_rng(0)
+    features = random.normal(size=(600, 3)).astype(np.float32)
+    labels = random.integers(0, 2, 600)
+    features[random.random(features.shape) < np.where(labels, 0.3, 0.1)[:, None]] = np.nan
+    model = RandomForestClassifier(30, random_state=0).fit(features, labels)
+    converted = trees.from_forest(model, 2)
+    leaf = converted.children[:, 0] == np.arange(len(converted.children))
+    assert np.isinf(converted.threshold[~leaf]).sum() > 20
+    assert converted.depth > 3 * trees.LOOK_EVERY
+    np.testing.assert_allclose(converted.predict_proba(features), model.predict_proba(features), rtol=1e-12)
+
+
 def test_blocks_do_not_change_the_result(monkeypatch):
     features, labels = rows_and_labels([0, 1, 2])
     converted = trees.from_boosting(GradientBoostingClassifier(n_estimators=5).fit(features, labels), 3)
