@@ -20,6 +20,7 @@ from pyspark.resource import ExecutorResourceRequests, ResourceProfile, Resource
 from feature_extraction import storage
 from jobs import candidates, spark
 from jobs.candidates import GPUS, Candidate, Outcome
+from jobs.frameworks import gpus_per_model
 from jobs.train_settings import TrainSettings
 from training.artifact import MANIFEST
 
@@ -50,9 +51,10 @@ def train(todo: Sequence[Candidate], settings: TrainSettings) -> dict[str, Outco
         context = session.sparkContext
         conf = context.getConf()
         lines = context.parallelize([candidate.to_json() for candidate in todo], len(todo))
-        if settings.gpus_per_model:
-            lines = lines.withResources(profile(conf, settings.gpus_per_model))
-        work = partial(train_lines, gpus=settings.gpus_per_model, most=attempts(conf))
+        gpus = gpus_per_model((candidate.trainer for candidate in todo), settings)
+        if gpus:
+            lines = lines.withResources(profile(conf, gpus))
+        work = partial(train_lines, gpus=gpus, most=attempts(conf))
         outcomes = [Outcome(**json.loads(line)) for line in lines.mapPartitions(work).collect()]
     check_visible(outcomes)
     return dict(zip((candidate.folder for candidate in todo), outcomes, strict=True))

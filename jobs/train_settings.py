@@ -68,7 +68,10 @@ class TrainSettings(Section):
         "local", description="Where models are trained: here, one after the other, or as Spark tasks, all at once."
     )
     gpus_per_model: int = Field(
-        1, ge=0, description="GPUs that Spark gives to each model; 0: none is asked for, and none is used."
+        1,
+        ge=0,
+        description="GPUs that Spark gives to each model, where Keras or PyTorch trains one of them; 0: none is asked "
+        "for, and none is used.",
     )
     processes: int = Field(
         1,

@@ -1,15 +1,14 @@
 """What is rendered: the stages of a run, the arguments each job is given, and the image that training needs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from feature_extraction import storage
 from jobs import s3a
+from jobs.frameworks import FRAMEWORKS, methods_of
 from jobs.java_options import ARROW
 from jobs.render.platform_file import PlatformSettings
 from jobs.settings import RunSettings, SettingsError
-from training.trainer import TRAINERS
 
 Framework = Literal["keras", "torch", "none"]
 # A job that finds its work finished is no failure, and not every scheduler can be told that of status 3.
@@ -87,7 +86,8 @@ class Plan:
         Raises:
             SettingsError: they need both, and no training image holds both.
         """
-        needed = {framework: _trainers_of(self.settings, framework) for framework in ("keras", "torch")}
+        train = self.settings.train
+        needed = {one: methods_of(one, (train.trainer, *train.compare), train) for one in FRAMEWORKS}
         if all(needed.values()):
             raise SettingsError(
                 f"train.trainer and train.compare name methods of Keras ({', '.join(needed['keras'])}) and of PyTorch "
@@ -119,10 +119,3 @@ class Plan:
         else:
             ours |= s3a.settings(on, spark.version)
         return dict(sorted((ours | spark.conf).items()))
-
-
-def _trainers_of(settings: RunSettings, framework: str) -> Sequence[str]:
-    named = [settings.train.trainer, *settings.train.compare]
-    members = settings.train.auto.all_members if "auto" in named else ()
-    names = dict.fromkeys([*named, *members])
-    return [name for name in names if TRAINERS[name].startswith(f"training.{framework}.")]
