@@ -70,13 +70,13 @@ def _sections(rows: pd.DataFrame, plan: Plan, folder: str) -> Iterator[tuple[str
 
 
 def _collections(main: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Give the rows of the logs, then those of each collection of tables."""
+    """Give the rows of the logs, then those of each collection of tables, where any is measured."""
     tabular = main[main["kind"] == "table"]
     prefix = tabular["data"].str.extract(f"^({'|'.join(COLLECTIONS)})", expand=False)
     groups = {LOGS: main[main["kind"] == "log"]}
     groups |= {title: tabular[prefix == start] for start, title in COLLECTIONS.items()}
     groups[OTHERS] = tabular[prefix.isna()]
-    yield from ((title, own) for title, own in groups.items() if len(own))
+    yield from ((title, own) for title, own in groups.items() if (own["outcome"] == DONE).any())
 
 
 def _collection(title: str, own: pd.DataFrame, folder: str) -> Iterator[str]:

@@ -51,7 +51,14 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
 
 def test_the_page_alone_is_written_from_what_is_finished(tmp_path):
     assert benchmark.run([*SMALL, "--seeds", "1", "--out", str(tmp_path), "--page-only", "--page", str(tmp_path / "p")])
-    assert "0 of " in (tmp_path / "p" / "arena.md").read_text()
+    said = (tmp_path / "p" / "arena.md").read_text()
+    assert "No method was tried on the main feature set of any data set." in said
+    assert "scikit-learn's tables" not in said
+    assert subprocess.run(command(tmp_path, "--seeds", "1"), cwd=ROOT, check=False).returncode == 0
+    assert benchmark.run([*SMALL, "--seeds", "1", "--out", str(tmp_path), "--page-only", "--page", str(tmp_path / "p")])
+    said = (tmp_path / "p" / "arena.md").read_text()
+    assert f"- 2 of {4 * len(TRAINERS) * 5} fits" in said
+    assert "### scikit-learn's tables, all labels" in said
 
 
 def test_everything_is_compared_by_default():
