@@ -127,7 +127,15 @@ def test_what_is_not_measured_is_said_to_be_so():
 
 def test_the_time_of_a_column_is_the_sum_of_its_processes():
     rows = typed(results.rows(data=LOGS[:1], skill={"mlp": 0.2}, seeds=6)).assign(process_seconds=120.0)
-    assert f"nothing else to do: {LOGS[0]} 10." in claims.column_time(rows)  # 10 fits of 2 minutes for two processors
+    said = claims.column_time(rows)  # 5 fits of 2 minutes at each budget, for two processors
+    assert said.endswith(f"| {LOGS[0]} | 5.0 (1) | 5.0 (1) | 10.0 |")
+    assert "**not measured**" in claims.column_time(rows.assign(process_seconds=0.0))
+
+
+def test_the_time_of_a_column_is_told_of_the_budgets_that_were_measured():
+    rows = typed(results.rows(data=LOGS[:2], skill={"mlp": 0.2}, seeds=5)).assign(process_seconds=120.0)
+    rows = rows[(rows["data"] == LOGS[0]) | (rows["budget"] == "20")]
+    assert claims.column_time(rows).endswith(f"| {LOGS[1]} | – | 5.0 (1) | 5.0 |")
 
 
 def test_the_advice_tells_what_a_method_costs_at_each_budget_and_ranks_no_method_alone():
