@@ -140,10 +140,10 @@ def column_time(rows: pd.DataFrame) -> str:
     if own.empty:
         return f"{asked}: **not measured**."
     budgets = [name for name in BUDGETS if name in set(own["budget"])]
-    minutes = own.pivot_table(values="process_seconds", index="data", columns="budget", aggfunc="sum") / 60 / CORES
-    methods = own.pivot_table(values="trainer", index="data", columns="budget", aggfunc="nunique")
-    lines = [[str(data), *(_minutes(minutes, methods, data, name) for name in budgets)] for data in minutes.index]
-    lines = [[*line, f"{minutes.loc[line[0]].sum():.1f}"] for line in lines]
+    lines = [
+        [str(data), *(_minutes(of[of["budget"] == name]) for name in budgets), _minutes(of).partition(" ")[0]]
+        for data, of in own.groupby("data")
+    ]
     header = ["log", *(f"labels {name}" for name in budgets), "all of it"]
     return (
         f"{asked}. What was measured of it, minutes for {CORES} processors with nothing else to do (methods of "
@@ -151,9 +151,10 @@ def column_time(rows: pd.DataFrame) -> str:
     )
 
 
-def _minutes(minutes: pd.DataFrame, methods: pd.DataFrame, data: object, budget: str) -> str:
-    value = minutes.loc[data, budget]
-    return "–" if pd.isna(value) else f"{value:.1f} ({methods.loc[data, budget]:.0f})"
+def _minutes(own: pd.DataFrame) -> str:
+    """Return minutes and number of methods."""
+    minutes = own["process_seconds"].sum() / 60 / CORES
+    return f"{minutes:.1f} ({own['trainer'].nunique()})" if len(own) else "–"
 
 
 def section(rows: pd.DataFrame) -> str:
