@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.torch.qast import attention
+from training.torch.qast import attention, interpolation
 
 
 def given(rows, width, *, spread=1.0):
@@ -42,5 +42,84 @@ def test_all_of_it_is_as_by_torchs_own_steps(spread):
 
 
 @pytest.mark.usefixtures("blocks")
-def test_no_rows_give_none():
+@pytest.mark.parametrize("wide", [0, 2**40])
+def test_no_rows_give_none(wide, monkeypatch):
+    monkeypatch.setattr(attention, "WIDE_CELLS", wide)
     assert attention.attend(*given(0, 8)).shape == (0, 8)
+
+
+def like(rows, dtype=torch.float32):
+    """The same rows, as numbers of another size, to be differentiated on their own."""
+    return [part.detach().to(dtype).requires_grad_() for part in rows]
+
+
+def all_of_it(attend, rows):
+    """What is attended, its gradients, and theirs."""
+    found = attend(*rows)
+    first = torch.autograd.grad(found.square().sum(), rows, create_graph=True)
+    return found, *first, *torch.autograd.grad(sum(part.square().sum() for part in first), rows)
+
+
+def test_wide_rows_are_as_by_torchs_own_steps(blocks, monkeypatch):
+    monkeypatch.setattr(attention, "WIDE_CELLS", 0)
+    rows = given(9, 40, spread=0.5)
+    assert interpolation.are_smooth(*rows[:2]).all()
+    expected = all_of_it(attention.attend_plainly, rows)
+    for found, exact in zip(all_of_it(attention.attend, like(rows)), expected, strict=True):
+        torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("steep", [[], [3], [0, 1, 8], range(9)])
+def test_rows_that_no_polynomial_follows_are_taken_as_they_are(steep, blocks, monkeypatch):
+    monkeypatch.setattr(attention, "WIDE_CELLS", 0)
+    rows = given(9, 40, spread=0.5)
+    with torch.no_grad():
+        rows[0][list(steep)] *= 500
+    smooth = interpolation.are_smooth(*rows[:2])
+    assert smooth.tolist() == [number not in steep for number in range(9)]
+    expected = all_of_it(attention.attend_plainly, rows)
+    found = all_of_it(attention.attend, like(rows, torch.float64))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)
+    steeper = list(steep)
+    torch.testing.assert_close([part[steeper] for part in found], [part[steeper] for part in expected])
+
+
+@pytest.mark.parametrize("query", [0.0, -3.0])
+def test_queries_that_are_all_one_have_gradients_of_their_own(query, monkeypatch):
+    monkeypatch.setattr(attention, "WIDE_CELLS", 0)
+    rows = given(4, 24)
+    with torch.no_grad():
+        rows[0].fill_(query)
+    expected = all_of_it(attention.attend_plainly, rows)
+    for found, exact in zip(all_of_it(attention.attend, like(rows)), expected, strict=True):
+        torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.1, 0.5, 1.0, 2.0, 4.0, 30.0])
+def test_rows_that_are_called_smooth_are_followed_as_closely_as_is_said(spread):
+    rows = [part.detach() for part in given(300, 60, spread=spread)[:2]]
+    smooth = interpolation.are_smooth(*rows)
+    assert smooth.all() if spread < 1 else not smooth.all() if spread > 3 else True
+    kept = [part[smooth] for part in rows]
+    shares = torch.softmax(kept[1][:, :, None] * kept[0][:, None, :], dim=1)
+    found = interpolation.factors(*kept).over_keys(torch.eye(15, dtype=torch.float64).expand(len(kept[0]), 15, 15))
+    assert not len(shares) or float((found - shares).abs().sum(dim=1).max()) < 3 * interpolation.VANISHED
+
+
+def test_what_is_no_number_stays_none(monkeypatch):
+    monkeypatch.setattr(attention, "WIDE_CELLS", 0)
+    rows = [part.detach() for part in given(3, 12)]
+    rows[0][1, 2] = float("nan")
+    found = attention.attend(*rows)
+    assert found[1].isnan().any()
+    assert not found[[0, 2]].isnan().any()
+
+
+def test_wide_tables_take_polynomials_of_themselves(monkeypatch):
+    taken = []
+    factors = interpolation.factors
+    monkeypatch.setattr(interpolation, "factors", lambda *parts: taken.append(len(parts[0])) or factors(*parts))
+    attention.attend(*given(3, 100, spread=0.3))
+    assert not taken
+    attention.attend(*given(3, 200, spread=0.3))
+    assert sum(taken) == 3

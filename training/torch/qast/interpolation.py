@@ -1,0 +1,105 @@
+"""Attention's shares as polynomials of the query, where a row's features are many.
+
+A feature's shares p_j(q) = exp(q k_j) / sum_i exp(q k_i) depend on one number, its query q, and are smooth in it: for
+key ranges and query ranges of a few units, sixteen Chebyshev nodes between a row's least and greatest query give them
+to float32's precision. Shares (K, W) of K keys and W features are then a product of coefficients (K, N) and of the
+polynomials at the queries (N, W), so that a row takes N (K + W) steps and not K W. Whether that is so is read from the
+coefficients themselves: those of the highest degrees vanish (Trefethen, Approximation Theory and Approximation
+Practice, 2013, chapters 3 and 8).
+
+Shapes: B rows, W queries, K keys, N nodes.
+"""
+
+import math
+from functools import cache
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+NODES = 16
+LAST = 2  # coefficients that have to vanish: an even function has none of odd degree
+VANISHED = 1e-6  # of shares that sum to 1
+NARROWEST = 0.125  # of half a range of queries: in a narrower one rounding would be taken for slope
+
+
+class Factors(NamedTuple):
+    """Shares (B, K, W) as a product.
+
+    Attributes:
+        coefficients_BKN: of each key's share.
+        polynomials_BNW: at each row's queries.
+    """
+
+    coefficients_BKN: Tensor
+    polynomials_BNW: Tensor
+
+    def over_keys(self, values_BMK: Tensor) -> Tensor:
+        """Return the values' means by a row's shares, (B, M, W)."""
+        return (values_BMK @ self.coefficients_BKN) @ self.polynomials_BNW
+
+    def over_queries(self, values_BMW: Tensor) -> Tensor:
+        """Return for each key the values' sums, weighted by its shares, (B, M, K)."""
+        return (values_BMW @ self.polynomials_BNW.transpose(1, 2)) @ self.coefficients_BKN.transpose(1, 2)
+
+
+def factors(query_BW: Tensor, key_BK: Tensor) -> Factors:
+    """Return the shares of rows that are smooth."""
+    middle_B1, half_B1 = _range(query_BW)
+    polynomials_BNW = _Chebyshev.apply((query_BW - middle_B1) / half_B1)  # type: ignore[no-untyped-call]
+    return Factors(_coefficients(query_BW, key_BK), cast(Tensor, polynomials_BNW))
+
+
+def are_smooth(query_BW: Tensor, key_BK: Tensor) -> Tensor:
+    """Return for which rows the factors' product is the shares, (B,)."""
+    return _coefficients(query_BW, key_BK)[:, :, -LAST:].abs().sum(dim=(1, 2)) < VANISHED
+
+
+def _coefficients(query_BW: Tensor, key_BK: Tensor) -> Tensor:
+    """Return the shares' Chebyshev coefficients over the range of each row's queries, (B, K, N)."""
+    middle_B1, half_B1 = _range(query_BW)
+    nodes_N, transform_NN = _nodes(query_BW.dtype, query_BW.device)
+    at_BN = middle_B1 + half_B1 * nodes_N
+    return (key_BK[:, :, None] * at_BN[:, None, :]).softmax(dim=1) @ transform_NN
+
+
+def _range(query_BW: Tensor) -> tuple[Tensor, Tensor]:
+    """Return middle and half width of each row's range of queries: constants, as the shares depend on neither."""
+    least, greatest = query_BW.detach().aminmax(dim=1, keepdim=True)
+    return (greatest + least) / 2, ((greatest - least) / 2).clamp_min(NARROWEST)
+
+
+@cache
+def _nodes(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the nodes, and what takes values at the nodes, (..., N), to coefficients."""
+    degrees = torch.arange(NODES, dtype=torch.float64)
+    angles = math.pi * (degrees + 0.5) / NODES
+    transform = torch.cos(angles[:, None] * degrees) * (2 / NODES)
+    transform[:, 0] /= 2
+    return angles.cos().to(device, dtype), transform.to(device, dtype)
+
+
+class _Chebyshev(torch.autograd.Function):
+    """T_n(x) for n < N, by T_n = 2 x T_(n-1) - T_(n-2); the derivative is n U_(n-1)(x), by the same rule."""
+
+    @staticmethod
+    def forward(ctx: Any, at_BW: Tensor) -> Tensor:  # noqa: ANN401  (as torch has it)
+        ctx.save_for_backward(at_BW)
+        found_BNW, twice_BW = at_BW.new_empty(len(at_BW), NODES, at_BW.shape[1]), 2 * at_BW
+        found_BNW[:, 0] = 1
+        found_BNW[:, 1] = at_BW
+        for degree in range(2, NODES):
+            torch.mul(twice_BW, found_BNW[:, degree - 1], out=found_BNW[:, degree]).sub_(found_BNW[:, degree - 2])
+        return found_BNW
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient_BNW: Tensor) -> Tensor:  # noqa: ANN401
+        (at_BW,) = ctx.saved_tensors
+        twice_BW, total_BW = 2 * at_BW, gradient_BNW[:, 1].clone()
+        before_BW, second_BW = torch.ones_like(at_BW), twice_BW
+        for degree in range(2, NODES):
+            total_BW.addcmul_(gradient_BNW[:, degree], second_BW, value=degree)
+            before_BW, second_BW = second_BW, twice_BW * second_BW - before_BW
+        return total_BW
