@@ -42,15 +42,14 @@ def test_all_of_it_is_as_by_torchs_own_steps(spread):
 
 
 @pytest.mark.usefixtures("blocks")
-@pytest.mark.parametrize("wide", [0, 2**40])
-def test_no_rows_give_none(wide, monkeypatch):
-    monkeypatch.setattr(attention, "WIDE_CELLS", wide)
-    assert attention.attend(*given(0, 8)).shape == (0, 8)
+@pytest.mark.parametrize("width", [8, 200])
+def test_no_rows_give_none(width):
+    assert attention.attend(*given(0, width)).shape == (0, width)
 
 
-def like(rows, dtype=torch.float32):
-    """The same rows, as numbers of another size, to be differentiated on their own."""
-    return [part.detach().to(dtype).requires_grad_() for part in rows]
+def like(rows):
+    """The same rows, to be differentiated on their own."""
+    return [part.detach().requires_grad_() for part in rows]
 
 
 def all_of_it(attend, rows):
@@ -60,55 +59,59 @@ def all_of_it(attend, rows):
     return found, *first, *torch.autograd.grad(sum(part.square().sum() for part in first), rows)
 
 
-def test_wide_rows_are_as_by_torchs_own_steps(blocks, monkeypatch):
-    monkeypatch.setattr(attention, "WIDE_CELLS", 0)
-    rows = given(9, 40, spread=0.5)
-    assert interpolation.are_smooth(*rows[:2]).all()
+@pytest.mark.parametrize(("width", "nodes"), [(200, {0, 16}), (400, {0, 16, 32}), (1300, {16, 32, 64, 128})])
+@pytest.mark.usefixtures("blocks")
+def test_wide_rows_are_as_by_torchs_own_steps(width, nodes):
+    rows = given(6, width, spread=0.7)
+    with torch.no_grad():
+        rows[0] *= torch.tensor([0.2, 0.5, 1, 2, 4, 8])[
+            :, None
+        ]  # each takes more nodes than the one before, or as many
+    assert set(interpolation.nodes_enough(*rows[:2]).tolist()) == nodes
     expected = all_of_it(attention.attend_plainly, rows)
     for found, exact in zip(all_of_it(attention.attend, like(rows)), expected, strict=True):
-        torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=2e-5)
+        torch.testing.assert_close(found, exact, rtol=0, atol=3e-5 * float(exact.detach().abs().max()))
 
 
 @pytest.mark.parametrize("steep", [[], [3], [0, 1, 8], range(9)])
-def test_rows_that_no_polynomial_follows_are_taken_as_they_are(steep, blocks, monkeypatch):
-    monkeypatch.setattr(attention, "WIDE_CELLS", 0)
-    rows = given(9, 40, spread=0.5)
+@pytest.mark.usefixtures("blocks")
+def test_rows_that_no_polynomial_follows_are_taken_as_they_are(steep):
+    rows = given(9, 200, spread=0.4)
     with torch.no_grad():
         rows[0][list(steep)] *= 500
-    smooth = interpolation.are_smooth(*rows[:2])
-    assert smooth.tolist() == [number not in steep for number in range(9)]
+    assert interpolation.nodes_enough(*rows[:2]).tolist() == [0 if number in steep else 16 for number in range(9)]
     expected = all_of_it(attention.attend_plainly, rows)
-    found = all_of_it(attention.attend, like(rows, torch.float64))
+    found = all_of_it(attention.attend, like(rows))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)
     steeper = list(steep)
     torch.testing.assert_close([part[steeper] for part in found], [part[steeper] for part in expected])
 
 
 @pytest.mark.parametrize("query", [0.0, -3.0])
-def test_queries_that_are_all_one_have_gradients_of_their_own(query, monkeypatch):
-    monkeypatch.setattr(attention, "WIDE_CELLS", 0)
-    rows = given(4, 24)
+def test_queries_that_are_all_one_have_gradients_of_their_own(query):
+    rows = given(4, 200)
     with torch.no_grad():
         rows[0].fill_(query)
     expected = all_of_it(attention.attend_plainly, rows)
     for found, exact in zip(all_of_it(attention.attend, like(rows)), expected, strict=True):
-        torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(found, exact, rtol=0, atol=3e-5 * float(exact.detach().abs().max()))
 
 
 @pytest.mark.parametrize("spread", [0.01, 0.1, 0.5, 1.0, 2.0, 4.0, 30.0])
-def test_rows_that_are_called_smooth_are_followed_as_closely_as_is_said(spread):
-    rows = [part.detach() for part in given(300, 60, spread=spread)[:2]]
-    smooth = interpolation.are_smooth(*rows)
-    assert smooth.all() if spread < 1 else not smooth.all() if spread > 3 else True
-    kept = [part[smooth] for part in rows]
-    shares = torch.softmax(kept[1][:, :, None] * kept[0][:, None, :], dim=1)
-    found = interpolation.factors(*kept).over_keys(torch.eye(15, dtype=torch.float64).expand(len(kept[0]), 15, 15))
-    assert not len(shares) or float((found - shares).abs().sum(dim=1).max()) < 3 * interpolation.VANISHED
+def test_polynomials_are_the_shares_as_closely_as_is_said(spread):
+    rows = [part.detach() for part in given(60, 700, spread=spread)[:2]]
+    nodes = interpolation.nodes_enough(*rows)
+    assert nodes.all() if spread < 1 else not nodes.any() if spread > 3 else True
+    for number in set(nodes.tolist()) - {0}:
+        query, key = (part[nodes == number] for part in rows)
+        shares = torch.softmax(key[:, :, None] * query[:, None, :], dim=1)
+        every_key = torch.eye(175, dtype=torch.float64).expand(len(key), 175, 175)
+        found = interpolation.factors(query, key, number).over_keys(every_key)
+        assert float((found - shares).abs().sum(dim=1).max()) < 3 * interpolation.VANISHED
 
 
-def test_what_is_no_number_stays_none(monkeypatch):
-    monkeypatch.setattr(attention, "WIDE_CELLS", 0)
-    rows = [part.detach() for part in given(3, 12)]
+def test_what_is_no_number_stays_none():
+    rows = [part.detach() for part in given(3, 200, spread=0.4)]
     rows[0][1, 2] = float("nan")
     found = attention.attend(*rows)
     assert found[1].isnan().any()
@@ -118,7 +121,12 @@ def test_what_is_no_number_stays_none(monkeypatch):
 def test_wide_tables_take_polynomials_of_themselves(monkeypatch):
     taken = []
     factors = interpolation.factors
-    monkeypatch.setattr(interpolation, "factors", lambda *parts: taken.append(len(parts[0])) or factors(*parts))
+
+    def counted(query, key, nodes):
+        taken.append(len(query))
+        return factors(query, key, nodes)
+
+    monkeypatch.setattr(interpolation, "factors", counted)
     attention.attend(*given(3, 100, spread=0.3))
     assert not taken
     attention.attend(*given(3, 200, spread=0.3))

@@ -1,11 +1,11 @@
 """Attention's shares as polynomials of the query, where a row's features are many.
 
-A feature's shares p_j(q) = exp(q k_j) / sum_i exp(q k_i) depend on one number, its query q, and are smooth in it: for
-key ranges and query ranges of a few units, sixteen Chebyshev nodes between a row's least and greatest query give them
-to float32's precision. Shares (K, W) of K keys and W features are then a product of coefficients (K, N) and of the
-polynomials at the queries (N, W), so that a row takes N (K + W) steps and not K W. Whether that is so is read from the
-coefficients themselves: those of the highest degrees vanish (Trefethen, Approximation Theory and Approximation
-Practice, 2013, chapters 3 and 8).
+A feature's shares p_j(q) = exp(q k_j) / sum_i exp(q k_i) depend on one number, its query q, and are smooth in it: with
+query times key within a unit or two, 16 Chebyshev nodes between a row's least and greatest query give them to float32's
+precision, within 4 units 32, within 10 units 64. Shares (K, W) of K keys and W features are then a product of
+coefficients (K, N) and of the polynomials at the queries (N, W), so that a row takes N (K + W) steps and not K W. How
+many nodes it takes is read from the coefficients themselves: those of the highest degrees have vanished (Trefethen,
+Approximation Theory and Approximation Practice, 2013, chapters 3 and 8).
 
 Shapes: B rows, W queries, K keys, N nodes.
 """
@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-NODES = 16
+NODES = (16, 32, 64, 128)
+WORTH = 2  # times fewer steps than with all shares, at least
 LAST = 2  # coefficients that have to vanish: an even function has none of odd degree
 VANISHED = 1e-6  # of shares that sum to 1
 NARROWEST = 0.125  # of half a range of queries: in a narrower one rounding would be taken for slope
@@ -44,22 +45,31 @@ class Factors(NamedTuple):
         return (values_BMW @ self.polynomials_BNW.transpose(1, 2)) @ self.coefficients_BKN.transpose(1, 2)
 
 
-def factors(query_BW: Tensor, key_BK: Tensor) -> Factors:
-    """Return the shares of rows that are smooth."""
+def factors(query_BW: Tensor, key_BK: Tensor, nodes: int) -> Factors:
+    """Return the shares of rows for which so many nodes are enough."""
     middle_B1, half_B1 = _range(query_BW)
-    polynomials_BNW = _Chebyshev.apply((query_BW - middle_B1) / half_B1)  # type: ignore[no-untyped-call]
-    return Factors(_coefficients(query_BW, key_BK), cast(Tensor, polynomials_BNW))
+    polynomials_BNW = _Chebyshev.apply((query_BW - middle_B1) / half_B1, nodes)  # type: ignore[no-untyped-call]
+    return Factors(_coefficients(query_BW, key_BK, nodes), cast(Tensor, polynomials_BNW))
 
 
-def are_smooth(query_BW: Tensor, key_BK: Tensor) -> Tensor:
-    """Return for which rows the factors' product is the shares, (B,)."""
-    return _coefficients(query_BW, key_BK)[:, :, -LAST:].abs().sum(dim=(1, 2)) < VANISHED
+def nodes_enough(query_BW: Tensor, key_BK: Tensor) -> Tensor:
+    """Return how many nodes are enough for each row, (B,); 0 where polynomials are not worth their while."""
+    queries, keys = query_BW.shape[1], key_BK.shape[1]
+    found_B = torch.zeros(len(query_BW), dtype=torch.long, device=query_BW.device)
+    left = torch.arange(len(query_BW), device=query_BW.device)
+    for number in NODES:
+        if WORTH * number * (queries + keys) > queries * keys or not len(left):
+            break
+        last = _coefficients(query_BW[left], key_BK[left], number)[:, :, -LAST:].abs().sum(dim=(1, 2))
+        found_B[left[last < VANISHED]] = number
+        left = left[~(last < VANISHED)]  # NaN among them
+    return found_B
 
 
-def _coefficients(query_BW: Tensor, key_BK: Tensor) -> Tensor:
+def _coefficients(query_BW: Tensor, key_BK: Tensor, nodes: int) -> Tensor:
     """Return the shares' Chebyshev coefficients over the range of each row's queries, (B, K, N)."""
     middle_B1, half_B1 = _range(query_BW)
-    nodes_N, transform_NN = _nodes(query_BW.dtype, query_BW.device)
+    nodes_N, transform_NN = _nodes(nodes, query_BW.dtype, query_BW.device)
     at_BN = middle_B1 + half_B1 * nodes_N
     return (key_BK[:, :, None] * at_BN[:, None, :]).softmax(dim=1) @ transform_NN
 
@@ -71,11 +81,11 @@ def _range(query_BW: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @cache
-def _nodes(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def _nodes(number: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the nodes, and what takes values at the nodes, (..., N), to coefficients."""
-    degrees = torch.arange(NODES, dtype=torch.float64)
-    angles = math.pi * (degrees + 0.5) / NODES
-    transform = torch.cos(angles[:, None] * degrees) * (2 / NODES)
+    degrees = torch.arange(number, dtype=torch.float64)
+    angles = math.pi * (degrees + 0.5) / number
+    transform = torch.cos(angles[:, None] * degrees) * (2 / number)
     transform[:, 0] /= 2
     return angles.cos().to(device, dtype), transform.to(device, dtype)
 
@@ -84,22 +94,22 @@ class _Chebyshev(torch.autograd.Function):
     """T_n(x) for n < N, by T_n = 2 x T_(n-1) - T_(n-2); the derivative is n U_(n-1)(x), by the same rule."""
 
     @staticmethod
-    def forward(ctx: Any, at_BW: Tensor) -> Tensor:  # noqa: ANN401  (as torch has it)
+    def forward(ctx: Any, at_BW: Tensor, number: int) -> Tensor:  # noqa: ANN401  (as torch has it)
         ctx.save_for_backward(at_BW)
-        found_BNW, twice_BW = at_BW.new_empty(len(at_BW), NODES, at_BW.shape[1]), 2 * at_BW
+        found_BNW, twice_BW = at_BW.new_empty(len(at_BW), number, at_BW.shape[1]), 2 * at_BW
         found_BNW[:, 0] = 1
         found_BNW[:, 1] = at_BW
-        for degree in range(2, NODES):
+        for degree in range(2, number):
             torch.mul(twice_BW, found_BNW[:, degree - 1], out=found_BNW[:, degree]).sub_(found_BNW[:, degree - 2])
         return found_BNW
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient_BNW: Tensor) -> Tensor:  # noqa: ANN401
+    def backward(ctx: Any, gradient_BNW: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
         (at_BW,) = ctx.saved_tensors
         twice_BW, total_BW = 2 * at_BW, gradient_BNW[:, 1].clone()
         before_BW, second_BW = torch.ones_like(at_BW), twice_BW
-        for degree in range(2, NODES):
+        for degree in range(2, gradient_BNW.shape[1]):
             total_BW.addcmul_(gradient_BNW[:, degree], second_BW, value=degree)
             before_BW, second_BW = second_BW, twice_BW * second_BW - before_BW
-        return total_BW
+        return total_BW, None
