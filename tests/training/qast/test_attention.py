@@ -18,6 +18,7 @@ def given(rows, width, *, spread=1.0):
 def blocks(request, monkeypatch):
     """Let a block hold one row, a few, or all."""
     monkeypatch.setattr(attention, "CACHED_CELLS", request.param)
+    monkeypatch.setattr(attention, "CACHED_POLYNOMIALS", request.param)
 
 
 @pytest.mark.parametrize("width", [1, 3, 9])

@@ -4,7 +4,7 @@ Takes rows (B, W) with W features, and K = W // 4 keys; gives rows of the same s
 numbers, so a row's scores are an outer product, of which nothing is kept: the backward pass makes them again, block by
 block. From 180 features on, the shares of most rows are polynomials of the query (`interpolation`), which is what makes
 tables of a thousand features and more bearable: of 156 rows of 1,414 a forward and a backward pass take 16 ms of a core
-at the start of a training and 80 later, instead of 170, and the gradient's own gradient 23 and 100, instead of 1,100.
+at the start of a training and 40 later, instead of 170, and the gradient's own gradient 30 and 80, instead of 1,100.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ from training.torch.qast import interpolation
 
 ATTENTION_CELLS = 2**24  # of a pass without gradients: 64 MB for each array
 CACHED_CELLS = 2**18  # of a block on a processor: 1 MB
+CACHED_POLYNOMIALS = 2**20  # each passed fewer times
 WIDE_CELLS = 2**13  # of a row, keys by features, from which polynomials pay on a processor: 180 features
 LARGE_CELLS = 2**28  # of all rows, from which they do elsewhere: 1 GB for each array
 
@@ -125,7 +126,8 @@ def _by_blocks(step: Step, nodes: int, given: Sequence[Tensor]) -> tuple[Tensor,
     if torch.is_grad_enabled() or query_BW.device.type != "cpu":
         return step(kind(query_BW, key_BK), *given)
     cells = query_BW.shape[1] * (nodes or key_BK.shape[1])
-    blocks = zip(*(torch.split(part, max(1, CACHED_CELLS // cells)) for part in given), strict=True)
+    rows = max(1, (CACHED_POLYNOMIALS if nodes else CACHED_CELLS) // cells)
+    blocks = zip(*(torch.split(part, rows) for part in given), strict=True)
     found = [step(kind(*block[:2]), *block) for block in blocks]
     return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
 

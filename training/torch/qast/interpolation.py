@@ -91,16 +91,23 @@ def _nodes(number: int, dtype: torch.dtype, device: torch.device) -> tuple[Tenso
 
 
 class _Chebyshev(torch.autograd.Function):
-    """T_n(x) for n < N, by T_n = 2 x T_(n-1) - T_(n-2); the derivative is n U_(n-1)(x), by the same rule."""
+    """T_n(x) for n < N, by T_(m+n) = 2 T_m T_n - T_(m-n), twice as many at a time.
+
+    The derivative is n U_(n-1)(x), with U_n = 2 x U_(n-1) - U_(n-2).
+    """
 
     @staticmethod
     def forward(ctx: Any, at_BW: Tensor, number: int) -> Tensor:  # noqa: ANN401  (as torch has it)
         ctx.save_for_backward(at_BW)
-        found_BNW, twice_BW = at_BW.new_empty(len(at_BW), number, at_BW.shape[1]), 2 * at_BW
+        found_BNW, known = at_BW.new_empty(len(at_BW), number, at_BW.shape[1]), 1
         found_BNW[:, 0] = 1
         found_BNW[:, 1] = at_BW
-        for degree in range(2, number):
-            torch.mul(twice_BW, found_BNW[:, degree - 1], out=found_BNW[:, degree]).sub_(found_BNW[:, degree - 2])
+        while known < number - 1:
+            more = min(known, number - 1 - known)
+            higher_BNW = found_BNW[:, known + 1 : known + more + 1]
+            torch.mul(found_BNW[:, 1 : more + 1], 2 * found_BNW[:, known, None], out=higher_BNW)
+            higher_BNW -= found_BNW[:, known - more : known].flip(1)
+            known += more
         return found_BNW
 
     @staticmethod
