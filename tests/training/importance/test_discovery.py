@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import confusion_matrix, f1_score, normalized_mutual_info_score, roc_auc_score
 
@@ -12,6 +13,7 @@ from training.torch.importance import clusters, published
 from training.torch.importance.discovery import discover
 from training.torch.importance.encoder import Encoder
 from training.torch.importance.settings import ImportanceVectorSettings as Settings
+from training.torch.member_networks import Members
 from training.trainer import TrainingDiverged
 
 SEEDS = 5
@@ -130,14 +132,36 @@ def test_k_means_counts_where_the_networks_do_not_agree():
     assert lost.importance[truth == 2].mean() > lost.importance[truth == 0].mean()
 
 
-def test_labels_hold_clusters_to_their_classes():
+@pytest.mark.parametrize("numbers", [(5, 5, 5), (5, 40, 40)])
+def test_labels_hold_clusters_to_their_classes(numbers, monkeypatch):
     features, truth = tables.blobs(0)
     turned = 2 - truth
-    shown = np.concatenate([np.flatnonzero(turned == code)[:5] for code in range(3)])
+    shown = np.concatenate([np.flatnonzero(turned == code)[:number] for code, number in enumerate(numbers)])
+    passed = set()
+    forward = Members.forward
+    monkeypatch.setattr(Members, "forward", lambda self, rows: passed.add(rows.shape[1]) or forward(self, rows))
     found = clusters.fit(
-        features, 3, settings=Settings(members=2), known=clusters.Known(features[shown], turned[shown])
+        features,
+        3,
+        settings=Settings(members=2, batch_size=32),
+        known=clusters.Known(features[shown], turned[shown]),
     )
     assert (found.chances(features).argmax(axis=1) == turned).mean() > 0.95
+    assert max(passed) <= 33  # of many labelled rows as many as of the others go with a step
+
+
+def test_a_draw_of_labelled_rows_has_the_loss_of_all_of_them():
+    features, truth = tables.blobs(0)
+    known = clusters.Known(features, truth)
+    given = {"known": known, "embedded": ()}
+    whole = clusters._Course(features, truth, 3, settings=Settings(members=1, batch_size=len(truth)), **given)
+    drawn = clusters._Course(features, truth, 3, settings=Settings(members=1, batch_size=40), **given)
+    with torch.no_grad():
+        losses = torch.cat([drawn._label_loss() for _ in range(400)])
+        expected = float(whole._label_loss())
+    error = float(losses.std()) / 20
+    assert error < 0.02 * expected
+    assert abs(float(losses.mean()) - expected) < 4 * error
 
 
 @pytest.mark.parametrize("on_labels", [True, False])

@@ -33,7 +33,7 @@ Doubles = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 STARTS = 10  # of k-means
-NOISE_STREAM = 7
+NOISE_STREAM, LABELED_STREAM = 7, 8
 LOOK_EVERY = 10
 
 logger = logging.getLogger(__name__)
@@ -183,7 +183,10 @@ class _Course:
         widths = [inputs.shape[1], *settings.units, num]
         self.networks = Members(widths, self._seeds, embedded=embedded).to(self._device)
         self._optimizer = torch.optim.Adam(self.networks.parameters(), lr=settings.rate)
-        self._noise = torch.Generator(self._device).manual_seed(settings.seed * 1_000_003 + NOISE_STREAM)
+        self._noise, self._labeled = (
+            torch.Generator(self._device).manual_seed(settings.seed * 1_000_003 + stream)
+            for stream in (NOISE_STREAM, LABELED_STREAM)
+        )
 
     def _tensor(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
@@ -226,11 +229,20 @@ class _Course:
         return loss_M + self._label_loss()
 
     def _label_loss(self) -> Tensor:
+        """Return the cross-entropy of labelled rows, classes weighted alike; of many rows, that of a batch of them.
+
+        All of them beside every batch of the others would take their product in time.
+        """
         if self._known is None:
             return torch.zeros(1, device=self._device)
         inputs_LI, labels_LK, weights_L = self._known
-        shape = (self._settings.members, *inputs_LI.shape)
-        loss_M = losses.cross_entropy(self.networks(inputs_LI.expand(shape)), labels_LK, weights_L)
+        members, rows = self._settings.members, self._settings.batch_size
+        if len(inputs_LI) <= rows:
+            logits_MLK = self.networks(inputs_LI.expand(members, *inputs_LI.shape))
+            return self._settings.label_weight * losses.cross_entropy(logits_MLK, labels_LK, weights_L)
+        drawn_MB = weights_L.expand(members, -1).multinomial(rows, replacement=True, generator=self._labeled)
+        ones_MB = torch.ones(drawn_MB.shape, device=self._device)
+        loss_M = losses.cross_entropy(self.networks(inputs_LI[drawn_MB]), labels_LK[drawn_MB], ones_MB)
         return self._settings.label_weight * loss_M
 
     def _perturbed(self, rows_MBI: Tensor) -> Tensor:
