@@ -141,7 +141,7 @@ def column_time(rows: pd.DataFrame) -> str:
         return f"{asked}: **not measured**."
     budgets = [name for name in BUDGETS if name in set(own["budget"])]
     lines = [
-        [str(data), *(_minutes(of[of["budget"] == name]) for name in budgets), _minutes(of).partition(" ")[0]]
+        [str(data), *(_cell(of[of["budget"] == name]) for name in budgets), f"{_minutes(of):.1f}"]
         for data, of in own.groupby("data")
     ]
     header = ["log", *(f"labels {name}" for name in budgets), "all of it"]
@@ -151,10 +151,13 @@ def column_time(rows: pd.DataFrame) -> str:
     )
 
 
-def _minutes(own: pd.DataFrame) -> str:
+def _cell(own: pd.DataFrame) -> str:
     """Return minutes and number of methods."""
-    minutes = own["process_seconds"].sum() / 60 / CORES
-    return f"{minutes:.1f} ({own['trainer'].nunique()})" if len(own) else "–"
+    return f"{_minutes(own):.1f} ({own['trainer'].nunique()})" if len(own) else "–"
+
+
+def _minutes(own: pd.DataFrame) -> float:
+    return float(own["process_seconds"].sum()) / 60 / CORES
 
 
 def section(rows: pd.DataFrame) -> str:

@@ -235,15 +235,14 @@ class _Course:
         """
         if self._known is None:
             return torch.zeros(1, device=self._device)
-        inputs_LI, labels_LK, weights_L = self._known
+        inputs, labels, weights = self._known
         members, rows = self._settings.members, self._settings.batch_size
-        if len(inputs_LI) <= rows:
-            logits_MLK = self.networks(inputs_LI.expand(members, *inputs_LI.shape))
-            return self._settings.label_weight * losses.cross_entropy(logits_MLK, labels_LK, weights_L)
-        drawn_MB = weights_L.expand(members, -1).multinomial(rows, replacement=True, generator=self._labeled)
-        ones_MB = torch.ones(drawn_MB.shape, device=self._device)
-        loss_M = losses.cross_entropy(self.networks(inputs_LI[drawn_MB]), labels_LK[drawn_MB], ones_MB)
-        return self._settings.label_weight * loss_M
+        if len(inputs) > rows:
+            drawn_MB = weights.expand(members, -1).multinomial(rows, replacement=True, generator=self._labeled)
+            inputs, labels, weights = inputs[drawn_MB], labels[drawn_MB], torch.ones_like(weights[drawn_MB])
+        else:
+            inputs = inputs.expand(members, *inputs.shape)
+        return self._settings.label_weight * losses.cross_entropy(self.networks(inputs), labels, weights)
 
     def _perturbed(self, rows_MBI: Tensor) -> Tensor:
         noise = torch.randn(rows_MBI.shape, generator=self._noise, device=self._device)

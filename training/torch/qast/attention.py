@@ -108,9 +108,11 @@ def _is_wide(query_BW: Tensor, key_BK: Tensor) -> bool:
 
 def _by_rows(step: Step, nodes_B: Tensor | None, given: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Return what a step gives for each row, from polynomials where these are its shares."""
-    numbers = [0] if nodes_B is None else sorted(set(nodes_B.tolist()))
-    if nodes_B is None or len(numbers) < 2:
-        return _by_blocks(step, numbers[0] if numbers else 0, given)
+    if nodes_B is None or not len(nodes_B):
+        return _by_blocks(step, 0, given)
+    numbers = sorted(set(nodes_B.tolist()))
+    if len(numbers) == 1:
+        return _by_blocks(step, numbers[0], given)
     places = [(nodes_B == number).nonzero()[:, 0] for number in numbers]
     found = [
         _by_blocks(step, number, [part[own] for part in given]) for number, own in zip(numbers, places, strict=True)

@@ -61,8 +61,8 @@ def nodes_enough(query_BW: Tensor, key_BK: Tensor) -> Tensor:
         if WORTH * number * (queries + keys) > queries * keys or not len(left):
             break
         last = _coefficients(query_BW[left], key_BK[left], number)[:, :, -LAST:].abs().sum(dim=(1, 2))
-        found_B[left[last < VANISHED]] = number
-        left = left[~(last < VANISHED)]  # NaN among them
+        enough = last < VANISHED
+        found_B[left[enough]], left = number, left[~enough]  # NaN is left
     return found_B
 
 
