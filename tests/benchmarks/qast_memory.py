@@ -53,7 +53,7 @@ def measure(rows: int) -> dict[str, Any]:
         np.savez(place / "split.npz", training=np.arange(rows), labels=labels[:rows], test=np.arange(rows, len(labels)))
         request = Request(
             trainer="qast",
-            settings={"seed": 0, "device": "cpu", "epochs": EPOCHS, "fallback": "off"},
+            settings={"seed": 0, "device": "cpu", "epochs": EPOCHS, "fallback": "off", "features_at_most": None},
             features=str(place / "features.npy"),
             split=str(place / "split.npz"),
             schema=SCHEMA.to_json(),

@@ -11,7 +11,8 @@ from sklearn import ensemble
 from training import artifact, model_files
 from training.artifact import ArtifactError, Described, Manifest, check_width
 from training.baseline_settings import BoostingSettings, GradientBoostingSettings, PlainGradientBoostingSettings
-from training.baselines.fitting import Way, fitted, probabilities, telling_features
+from training.baselines.fitting import Way, fitted, probabilities
+from training.feature_choice import telling_features
 from training.occlusion import occlusion, usual
 from training.trainer import Batch, Floats, Reader
 

@@ -4,7 +4,6 @@ Takes a reader's labelled rows and a way to learn from some of them; gives an ar
 the held-out scores of the setting that was chosen. Those are a little too good: it was chosen by them.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
@@ -167,25 +166,6 @@ def unlabeled_rows(reader: Reader, most: int, *, seed: int) -> Floats:
     if not found:
         return np.empty((0, len(reader.schema.names)), np.float32)
     return next(reader.unlabeled(min(found, most), seed=seed))
-
-
-def present_features(features: Floats) -> tuple[int, ...]:
-    """Return the positions of the features that are not missing throughout."""
-    return tuple(np.flatnonzero(~np.isnan(features).all(axis=0)).tolist())
-
-
-def telling_features(features: Floats) -> tuple[int, ...]:
-    """Return the positions of the features that trees can tell rows by: of equal ones the first, and no constant.
-
-    Of features that split rows alike the first is asked, so the trees are those of all features, in less time. A table
-    of constants keeps one.
-    """
-    first = dict[bytes, int]()
-    for position, column in enumerate(np.ascontiguousarray(features.T)):
-        # A value that is always there, or never; one that is sometimes missing tells rows apart.
-        if not ((column == column[0]).all() or np.isnan(column).all()):
-            first.setdefault(hashlib.blake2b(column).digest(), position)
-    return tuple(first.values()) or present_features(features)[:1]
 
 
 def probabilities(model: Any, inputs: NDArray[Any]) -> Floats:  # noqa: ANN401  (a scikit-learn model)

@@ -12,7 +12,8 @@ from training.artifact import Manifest
 from training.baseline_settings import SelfTrainingSettings
 from training.baselines import boosting
 from training.baselines.boosting import GradientBoostingArtifact, artifact_of, model_of
-from training.baselines.fitting import Way, fitted, present_features, unlabeled_rows
+from training.baselines.fitting import Way, fitted, unlabeled_rows
+from training.feature_choice import present_features
 from training.trainer import Batch, Floats, Reader
 
 UNKNOWN = -1  # scikit-learn's label of a row without one

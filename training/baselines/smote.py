@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from training.artifact import Manifest
 from training.baseline_settings import SmoteBoostingSettings
 from training.baselines.boosting import GradientBoostingArtifact, artifact_of, model_of
-from training.baselines.fitting import Way, fitted, present_features
+from training.baselines.fitting import Way, fitted
+from training.feature_choice import present_features
 from training.oversampling import oversample
 from training.trainer import Batch, Reader
 

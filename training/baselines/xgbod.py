@@ -25,9 +25,10 @@ from pyod.models.xgbod import XGBOD as Published
 from training.artifact import Manifest
 from training.baseline_settings import XGBODSettings
 from training.baselines.detectors import from_fitted
-from training.baselines.fitting import Way, fitted, present_features, unlabeled_rows
+from training.baselines.fitting import Way, fitted, unlabeled_rows
 from training.baselines.xgbod_artifact import XGBODArtifact, filled
 from training.baselines.xgboost_trees import trees_of
+from training.feature_choice import present_features
 from training.occlusion import usual
 from training.trainer import Batch, Floats, Reader
 from training.trees import Trees

@@ -7,7 +7,7 @@ from feature_extraction.schema import UNLABELED, FeatureSchema
 from tests.training.trainer_checks import SCHEMA, toy_table
 from training.baselines import boosting
 from training.baselines.boosting import GradientBoosting, PlainGradientBoosting
-from training.baselines.fitting import Way, fitted, telling_features, unlabeled_rows
+from training.baselines.fitting import Way, fitted, unlabeled_rows
 from training.baselines.linear import LogisticRegression
 from training.reader import ArrayReader
 
@@ -58,15 +58,6 @@ def test_unlabeled_rows_are_all_there_are_or_a_draw():
     assert set(some[:, 0].tolist()) <= set(hidden[:, 0].tolist())
     rows = reader.labeled()
     assert unlabeled_rows(ArrayReader(rows.features, rows.labels, SCHEMA), 30, seed=0).shape == (0, 5)
-
-
-def test_features_that_tell_no_rows_apart_are_left_out_and_of_equal_ones_the_first_stays():
-    nan = np.nan
-    columns = [[nan, nan, nan], [1, 2, 3], [4, 4, 4], [1, 2, nan], [1, 2, 3], [4, nan, 4], [nan, nan, 5], [1, 2, nan]]
-    assert telling_features(np.array(columns, np.float32).T) == (1, 3, 5, 6)
-    constants = np.array([[nan, 4, 5], [nan, 4, 5]], np.float32)
-    assert telling_features(constants) == (1,)
-    assert telling_features(constants[:, :1]) == ()
 
 
 def test_boosting_grows_the_trees_of_all_features_on_those_that_tell_rows_apart():

@@ -73,6 +73,18 @@ def test_changed_settings_are_measured_again_and_replace_the_old_rows(small, tmp
     assert (before["fingerprint"] != after["fingerprint"]).equals(before["arm"].isin(arms.QAST_ARMS))
 
 
+@pytest.mark.parametrize(("columns", "is_read"), [(4, False), (40, False), (41, True)])
+def test_what_nothing_reads_of_the_settings_makes_no_other_measurement(small, columns, is_read):
+    numbers = np.random.default_rng(0).normal(size=(81, columns))
+    frame = pd.DataFrame(numbers).assign(label=small.labels, split=np.where(small.learned, "train", "test"))
+    table = Table("glass", small.known, frame)
+    found = arms.settings_of(Job("glass", tables.SUPPLIED, 0, arms.BOOSTING, arms.REPAIRED), table)
+    assert ("features_at_most" in found) == is_read
+    assert "fallback_errors" in found
+    found = arms.settings_of(Job("glass", tables.SUPPLIED, 0, arms.BOOSTING, arms.PUBLISHED), table)
+    assert not {"features_at_most", "fallback_errors"} & set(found)
+
+
 def test_other_code_is_measured_again_only_when_asked(small, tmp_path, monkeypatch):
     run(tmp_path, StandIn())
     monkeypatch.setattr(arms, "code_digest", lambda: "00000000")

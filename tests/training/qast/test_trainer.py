@@ -96,6 +96,31 @@ def test_a_saved_artifact_scores_and_makes_rows_as_before(tmp_path):
     assert_same_samples(found.sample("fewer", 20, seed=1), fitted().sample("fewer", 20, seed=1))
 
 
+def test_rows_of_a_wide_table_are_made_in_its_best_features_and_real_rows_give_the_others(tmp_path):
+    found = fitted(features_at_most=2, categorical=("b__kind",))
+    assert [len(found._synthesizer.encoder.columns), len(fitted()._synthesizer.encoder.columns)] == [2, 4]
+    samples = found.sample("few", 50, seed=0)
+    real, labels = tables.features_and_labels()
+    chosen = found._synthesizer.donors.chosen
+    others = np.setdiff1d(np.arange(4), chosen)
+    names = [tables.task().names[place] for place in chosen]
+    assert found.manifest.history["synthesis"]["features"] == names
+    assert fitted().manifest.history["synthesis"]["features"] == list(tables.task().names)
+    assert samples.features.shape == (50, 4)
+    lent = {tuple(row) for row in real[labels == 1][:, others]}
+    assert {tuple(row) for row in samples.features[:, others]} <= lent
+    assert not (samples.features[:, None] == real[None]).all(axis=2).any()
+    again = saved_and_read(found, tmp_path / "model")
+    assert_same_samples(again.sample("few", 50, seed=0), samples)
+    np.testing.assert_array_equal(again.predict(ROWS), found.predict(ROWS))
+    assert (found.predict(ROWS).argmax(axis=1) == tables.features_and_labels(1)[1]).mean() > 0.8
+
+
+def test_a_column_of_categories_that_is_not_there_is_refused_in_a_wide_table_too():
+    with pytest.raises(ValueError, match=r"categorical names \['kind'\], the columns are \['a__x'"):
+        fitted(features_at_most=2, categorical=("kind",))
+
+
 def test_the_published_form_is_fitted_saved_and_read(tmp_path):
     published = QAST(**tables.published(members=("svc", "network"), network_steps=20).model_dump())
     found = published.fit(tables.reader())

@@ -154,6 +154,11 @@ def _check(rows: Doubles, categorical: Sequence[str], names: Sequence[str]) -> N
     if np.isinf(rows).any():
         columns = np.flatnonzero(np.isinf(rows).any(axis=0))[:10].tolist()
         raise ValueError(f"found infinite values in columns {columns}; write NaN where a feature is undefined")
+    check_named(categorical, names)
+
+
+def check_named(categorical: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse columns of categories that a table does not have."""
     strange = sorted(set(categorical) - set(names))
     if strange:
         raise ValueError(f"categorical names {strange}, the columns are {list(names)}; name some of these")

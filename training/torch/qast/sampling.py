@@ -19,6 +19,7 @@ from torch import Tensor
 from training.torch.course import seeded
 from training.torch.qast import gate
 from training.torch.qast.course import Judge
+from training.torch.qast.donors import Donors
 from training.torch.qast.encoder import Encoder
 from training.torch.qast.moves import Adversaries
 from training.trainer import Floats
@@ -78,6 +79,7 @@ class Synthesizer:
         judge: the committee's opinions of encoded rows.
         num_classes: K.
         noise_classes: codes of the classes that the generator was trained to make from noise.
+        donors: give rows the features that they are not made in; None where rows are made in all.
     """
 
     adversaries: Adversaries
@@ -85,6 +87,7 @@ class Synthesizer:
     judge: Judge
     num_classes: int
     noise_classes: tuple[int, ...]
+    donors: Donors | None = None
 
     def synthesize(self, wanted: Mapping[int, int], *, budget: int, seed: int) -> Outcome:
         """Make rows of some classes.
@@ -109,7 +112,10 @@ class Synthesizer:
             _add(generated, codes)
             _add(accepted, found.labels[np.isin(found.labels, list(wanted))])
             best = self._best(_joined(best, found), wanted, keep)
-        return Outcome(self._best(best, wanted, 1), generated, accepted)
+        best = self._best(best, wanted, 1)
+        if self.donors:
+            best = best._replace(features=self.donors.whole(best.features, best.labels, seed=seed))
+        return Outcome(best, generated, accepted)
 
     def _asked(self, wanted: Mapping[int, int], best: Samples, rows: int, *, random: np.random.Generator) -> Codes:
         """Return the classes of a round's candidates, at most `rows`; none when all is done."""

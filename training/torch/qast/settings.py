@@ -52,6 +52,12 @@ class QASTSettings(SecondStageSettings):
     folds: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = Field(
         None, description="Folds of the rows of large and of small classes, as published; empty: from the batch size."
     )
+    features_at_most: int | None = Field(
+        40,
+        ge=2,
+        description="Features that rows are made in at most, those that tell classes best; the others of a made row "
+        "are those of a real row of its class near it. Empty: all, as published.",
+    )
     # Encoder, B.1.
     modes: int = Field(8, ge=1, description="Modes of a column's Gaussian mixture at most.")
     mode_weight: Share = Field(0.01, description="Weight above which a mode is used.")
@@ -180,6 +186,7 @@ class QASTSettings(SecondStageSettings):
 
 PUBLISHED: dict[str, Any] = {
     "epochs": 301,
+    "features_at_most": None,
     "encoder_scale": 1.0,
     "mixtures": "published",
     "categories": 0,

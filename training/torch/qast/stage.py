@@ -11,13 +11,16 @@ import numpy as np
 import torch
 
 from training.artifact import pack_arrays, unpack_arrays
+from training.feature_choice import best_features
+from training.rows_by_class import bounded
 from training.torch.course import Place, seeded
 from training.torch.devices import device_of
 from training.torch.qast import batches, course, moves, quota, seeds
 from training.torch.qast.batches import Plan
 from training.torch.qast.committee import Committee
 from training.torch.qast.course import Judge, Look, Pool, Table
-from training.torch.qast.encoder import Encoder
+from training.torch.qast.donors import Donors
+from training.torch.qast.encoder import Encoder, check_named
 from training.torch.qast.gate import Tally
 from training.torch.qast.moves import Adversaries, Players
 from training.torch.qast.network_member import NetworkMember
@@ -28,7 +31,7 @@ from training.torch.qast.seeds import Seeds
 from training.torch.qast.settings import QASTSettings
 from training.trainer import Floats
 
-ENCODER, NETWORKS = "encoder.safetensors", "networks.safetensors"
+ENCODER, NETWORKS, DONORS = "encoder.safetensors", "networks.safetensors", "donors.safetensors"
 POOL_ROWS = 50_000  # of a pool kept on the device; larger ones are thinned out evenly
 JUDGED_AT_ONCE = 16_384
 NETWORK_STREAM = 1
@@ -83,7 +86,9 @@ class Trained:
             for part, tensor in network.state_dict().items()
         }
         arrays = self.synthesizer.encoder.arrays()
-        return {ENCODER: pack_arrays(arrays), NETWORKS: pack_arrays(weights)} | self.committee.files()
+        files = {ENCODER: pack_arrays(arrays), NETWORKS: pack_arrays(weights)} | self.committee.files()
+        donors = self.synthesizer.donors
+        return files | {DONORS: pack_arrays(donors.arrays())} if donors else files
 
 
 def train(task: Task, *, settings: QASTSettings, seed: int, place: Place) -> Trained:
@@ -98,6 +103,9 @@ def train(task: Task, *, settings: QASTSettings, seed: int, place: Place) -> Tra
     num_classes, device = len(task.classes), device_of(settings.device)
     counts = np.bincount(task.labels, minlength=num_classes)
     wanted = quota.class_quota(counts, classes=task.classes, settings=settings)
+    whole, chosen = task, _chosen(task, settings, seed)
+    if chosen:
+        task, settings = _narrowed(task, settings, chosen)
     everything = np.concatenate([task.features, task.unlabeled])
     encoder = Encoder.fit(everything, settings=settings, seed=seed, names=task.names)
     committee = _committee(task, encoder, wanted, settings, seed)
@@ -107,7 +115,9 @@ def train(task: Task, *, settings: QASTSettings, seed: int, place: Place) -> Tra
         adversaries = _adversaries(encoder, num_classes, settings)
         players = _players(adversaries, Classifier(encoder.width, num_classes).to(device), table.plan)
     looks = course.follow(table, players, judge, place)
-    synthesizer = Synthesizer(adversaries, encoder, judge, num_classes, table.plan.noise_classes)
+    made = table.plan.noise_classes
+    donors = Donors.of(whole.features, whole.labels, chosen=chosen, classes=made, seed=seed) if chosen else None
+    synthesizer = Synthesizer(adversaries, encoder, judge, num_classes, made, donors)
     return Trained(synthesizer, committee, wanted, looks)
 
 
@@ -126,7 +136,26 @@ def synthesizer_from(
     for name, network in (("generator.", adversaries.generator), ("discriminator.", adversaries.discriminator)):
         own = {key.removeprefix(name): torch.from_numpy(part.copy()) for key, part in weights.items() if name in key}
         network.load_state_dict(own)
-    return Synthesizer(adversaries, encoder, _judge(encoder, committee, settings), num_classes, noise_classes)
+    donors = Donors.from_arrays(unpack_arrays(files[DONORS])) if DONORS in files else None
+    return Synthesizer(adversaries, encoder, _judge(encoder, committee, settings), num_classes, noise_classes, donors)
+
+
+def _chosen(task: Task, settings: QASTSettings, seed: int) -> tuple[int, ...]:
+    """Return the positions of the features that rows are made in; empty: in all."""
+    most = settings.features_at_most
+    if most is None or len(task.names) <= most:
+        return ()
+    rows = bounded(task.labels, settings.committee_rows_at_most, seed=seed)
+    return best_features(task.features[rows], task.labels[rows], most, seed=seed)
+
+
+def _narrowed(task: Task, settings: QASTSettings, chosen: tuple[int, ...]) -> tuple[Task, QASTSettings]:
+    """Return the task in some of its features, and settings that name none of the others."""
+    check_named(settings.categorical, task.names)
+    names = tuple(task.names[place] for place in chosen)
+    own = tuple(name for name in settings.categorical if name in names)
+    narrow = task._replace(features=task.features[:, chosen], unlabeled=task.unlabeled[:, chosen], names=names)
+    return narrow, settings.model_copy(update={"categorical": own})
 
 
 def _committee(task: Task, encoder: Encoder, wanted: Quota, settings: QASTSettings, seed: int) -> Committee:

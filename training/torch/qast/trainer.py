@@ -5,7 +5,8 @@ After "Quality-Aware Self-Training on Differentiable Synthesis of Rare Relationa
 Takes a reader; gives an artifact over the known classes that also makes rows.
 
 1. Inner validation finds the classes that gain by generated rows (not as published).
-2. Stage 1: encoder, committee, adversarial epochs with a gate on what the classifier C learns from (`stage`).
+2. Stage 1: encoder, committee, adversarial epochs with a gate on what the classifier C learns from (`stage`). Of a
+   table of more than `features_at_most` features it sees those that tell classes best (`donors`; not in the paper).
 3. Final synthesis up to the quota of each small class (`sampling`).
 4. Stage 2: a classifier learns from real and synthetic rows (`augment`, `second_stage`).
 """
@@ -102,7 +103,7 @@ def _sources(trained: Trained, verdict: Verdict | None) -> dict[int, Source]:
 def _synthesis(
     task: Task, trained: Trained, outcome: Outcome, *, sources: dict[int, Source], used: np.ndarray[Any, Any]
 ) -> dict[str, Any]:
-    """Say for each small class what was wanted, made, accepted and used, and what is lacking."""
+    """Say for each small class what was wanted, made, accepted and used, what is lacking, and of which features."""
     made = np.bincount(outcome.samples.labels, minlength=len(task.classes))
     used = np.append(used, np.zeros(len(task.classes), np.int64))
     classes = {
@@ -118,9 +119,12 @@ def _synthesis(
         }
         for code, needed in trained.quota.needed.items()
     }
+    donors = trained.synthesizer.donors
+    chosen = donors.chosen.tolist() if donors else range(len(task.names))
     skill = zip(trained.committee.names, trained.committee.skill.tolist(), strict=True)
     return {
         "classes": classes,
+        "features": [task.names[place] for place in chosen],
         "noise_classes": list(trained.synthesizer.noise_classes),
         "committee_skill": {name: None if np.isnan(value) else round(value, 4) for name, value in skill},
     }
