@@ -3,6 +3,7 @@
 Takes raw rows and their class codes; gives what makes and judges synthetic rows, as files too.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -35,6 +36,8 @@ ENCODER, NETWORKS, DONORS = "encoder.safetensors", "networks.safetensors", "dono
 POOL_ROWS = 50_000  # of a pool kept on the device; larger ones are thinned out evenly
 JUDGED_AT_ONCE = 16_384
 NETWORK_STREAM = 1
+
+logger = logging.getLogger(__name__)
 
 
 class Task(NamedTuple):
@@ -105,6 +108,12 @@ def train(task: Task, *, settings: QASTSettings, seed: int, place: Place) -> Tra
     wanted = quota.class_quota(counts, classes=task.classes, settings=settings)
     whole, chosen = task, _chosen(task, settings, seed)
     if chosen:
+        logger.info(
+            "%s: rows are made in %d of %d features, those that tell classes best; real rows near give the others",
+            place.title,
+            len(chosen),
+            len(task.names),
+        )
         task, settings = _narrowed(task, settings, chosen)
     everything = np.concatenate([task.features, task.unlabeled])
     encoder = Encoder.fit(everything, settings=settings, seed=seed, names=task.names)
