@@ -72,8 +72,7 @@ def settings_of(job: Job, table: Table) -> dict[str, Any]:
         settings = _qast_settings(job, table)
         # What nothing reads does not make a finished measurement another one.
         unused = {"fallback_errors"} if settings.fallback == "off" else set()
-        most = settings.features_at_most
-        if most is None or table.features.shape[1] <= most:
+        if settings.narrowed_to(table.features.shape[1]) is None:
             unused.add("features_at_most")
         return settings.model_dump(mode="json", exclude=unused)
     found: dict[str, Any] = SecondStageSettings(second_stage=job.learner).model_dump(mode="json")

@@ -171,6 +171,10 @@ class QASTSettings(SecondStageSettings):
         """Return settings under which every step is the original's; `folds` is by table, so give it if it matters."""
         return cls(**PUBLISHED | changes)
 
+    def narrowed_to(self, features: int) -> int | None:
+        """Return in how many of a table's features its rows are made; None: in all."""
+        return self.features_at_most if features > (self.features_at_most or features) else None
+
     def fold_counts(self, majority_rows: int, minority_rows: int) -> tuple[int, int]:
         """Return into how many folds the rows of large and of small classes are cut, (large, small).
 

@@ -151,8 +151,8 @@ def synthesizer_from(
 
 def _chosen(task: Task, settings: QASTSettings, seed: int) -> tuple[int, ...]:
     """Return the positions of the features that rows are made in; empty: in all."""
-    most = settings.features_at_most
-    if most is None or len(task.names) <= most:
+    most = settings.narrowed_to(len(task.names))
+    if most is None:
         return ()
     rows = bounded(task.labels, settings.committee_rows_at_most, seed=seed)
     return best_features(task.features[rows], task.labels[rows], most, seed=seed)
