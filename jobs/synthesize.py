@@ -75,7 +75,8 @@ def run(settings: RunSettings, order: Order) -> Run:
     logger.info("synthesize: %s rows of %r by %s", f"{order.rows:,}", label, model.url)
     rows = generator.sample(label, order.rows, seed=order.seed)
     facts = _shortfall(len(rows.labels), order.rows, label)
-    _write(rows, artifact.schema, label, order.seed, made.start())
+    batch = _record_batch(rows, artifact.schema, label, order.seed)
+    _write(batch, artifact.schema, made.start())
     made.finish(source, wanted | facts | {"model": model.url, "schema": artifact.schema.fingerprint})
     logger.info("synthesize: %s rows of %r in %s", f"{len(rows.labels):,}", label, made.url)
     return made
@@ -120,9 +121,8 @@ def _shortfall(found: int, wanted: int, label: str) -> dict[str, int]:
     return {"rows": found, "shortfall": wanted - found}
 
 
-def _write(rows: SyntheticRows, schema: FeatureSchema, label: str, seed: int, url: str) -> None:
+def _write(batch: pa.RecordBatch, schema: FeatureSchema, url: str) -> None:
     """Write the rows and then their schema to a folder; a pass that loses rows raises `SynthesisError`."""
-    batch = _record_batch(rows, schema, label, seed)
     batches = (batch.slice(at, table_files.ROWS_PER_FILE) for at in range(0, len(batch), table_files.ROWS_PER_FILE))
     names = list(table_files.write(batches, url, 0))
     written = publishing.footer_rows(url)
