@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import confusion_matrix, f1_score, normalized_mutual_info_score, roc_auc_score
 
 from tests.training.importance import importance_tables as tables
-from training.torch.importance import clusters, published
+from training.torch.importance import classifier, clusters, published
 from training.torch.importance.discovery import discover
 from training.torch.importance.encoder import Encoder
 from training.torch.importance.settings import ImportanceVectorSettings as Settings
@@ -130,6 +130,27 @@ def test_k_means_counts_where_the_networks_do_not_agree():
     assert normalized_mutual_info_score(lost.clusters.kmeans, lost.labels) > 0.99
     assert normalized_mutual_info_score(truth, lost.labels) > 0.8
     assert lost.importance[truth == 2].mean() > lost.importance[truth == 0].mean()
+
+
+@pytest.mark.parametrize(
+    ("pass_rows", "passes"),
+    [(None, 40), (390, 40), (195, 20), (1, 2)],
+    ids=["as set", "as many rows", "twice as many", "at least one"],
+)
+def test_larger_tables_are_passed_over_less_often(pass_rows, passes):
+    features, _ = tables.blobs(0)
+    settings = Settings(members=1, warm_start=10, epochs=30, pass_rows=pass_rows)
+    assert max(clusters.fit(features, 3, settings=settings).looks) == passes
+
+
+def test_a_classifier_takes_as_many_steps_on_a_larger_table(monkeypatch):
+    features, truth = tables.blobs(0)
+    steps, step = [], torch.optim.Adam.step
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: steps.append(step(self)))
+    for pass_rows in (None, 195):
+        settings = Settings(members=1, classifier_epochs=30, classifier_batch=39, pass_rows=pass_rows)
+        classifier.fit(features, truth, np.ones(len(truth)), num_classes=3, settings=settings)
+    assert len(steps) == 300 + 150
 
 
 @pytest.mark.parametrize("numbers", [(5, 5, 5), (5, 40, 40)])

@@ -59,7 +59,7 @@ def fit(
     table_NI = torch.from_numpy(inputs).to(device)
     targets_NK = functional.one_hot(torch.from_numpy(labels), num_classes).float().to(device)
     weights_N = torch.from_numpy(weights.astype(np.float32)).to(device)
-    for epoch in range(settings.classifier_epochs):
+    for epoch in range(settings.passes_over(len(inputs), settings.classifier_epochs)):
         for rows in batches(len(inputs), settings.classifier_batch, seeds=seeds, epoch=epoch):
             rows_MB = torch.from_numpy(rows).to(device)
             loss_M = losses.cross_entropy(networks(table_NI[rows_MB]), targets_NK[rows_MB], weights_N[rows_MB])

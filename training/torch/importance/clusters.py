@@ -193,14 +193,15 @@ class _Course:
 
     def follow(self) -> dict[int, float]:
         """Train, and return the mean loss of some epochs."""
-        settings, looks = self._settings, dict[int, float]()
-        warm = settings.warm_start
-        for epoch in range(warm + settings.epochs):
+        settings, looks, rows_in_all = self._settings, dict[int, float](), len(self._inputs)
+        warm = settings.passes_over(rows_in_all, settings.warm_start)
+        last = warm + settings.passes_over(rows_in_all, settings.epochs)
+        for epoch in range(last):
             found = []
-            for rows in batches(len(self._inputs), settings.batch_size, seeds=self._seeds, epoch=epoch):
+            for rows in batches(rows_in_all, settings.batch_size, seeds=self._seeds, epoch=epoch):
                 rows_MB = self._tensor(rows)
                 found.append(self._step(self._warm_loss(rows_MB) if epoch < warm else self._loss(rows_MB)))
-            if (epoch + 1) % LOOK_EVERY == 0 or epoch + 1 == warm + settings.epochs:
+            if (epoch + 1) % LOOK_EVERY == 0 or epoch + 1 == last:
                 looks[epoch + 1] = _finite(torch.stack(found).mean().item(), epoch)
         return looks
 
