@@ -162,7 +162,11 @@ def _tried(choices: Sequence[Tunable], values: Sequence[float], fields: Sequence
 
 def unlabeled_rows(reader: Reader, most: int, *, seed: int) -> Floats:
     """Return unlabelled rows, (n, features), as many as there are or a draw of `most`; of 0 none is looked for."""
-    found = sum(int((batch.labels == UNLABELED).sum()) for batch in reader.scan()) if most else 0
+    found = 0
+    for batch in reader.scan() if most else ():
+        found += int((batch.labels == UNLABELED).sum())
+        if found >= most:  # a streamed table is not read on for a number that nobody asks for
+            break
     if not found:
         return np.empty((0, len(reader.schema.names)), np.float32)
     return next(reader.unlabeled(min(found, most), seed=seed))

@@ -10,6 +10,7 @@ from training.baselines.boosting import GradientBoosting, PlainGradientBoosting
 from training.baselines.fitting import Way, fitted, unlabeled_rows
 from training.baselines.linear import LogisticRegression
 from training.reader import ArrayReader
+from training.trainer import Batch
 
 TINY = {"trees": 5, "bins": 16}
 
@@ -58,6 +59,15 @@ def test_unlabeled_rows_are_all_there_are_or_a_draw():
     assert set(some[:, 0].tolist()) <= set(hidden[:, 0].tolist())
     rows = reader.labeled()
     assert unlabeled_rows(ArrayReader(rows.features, rows.labels, SCHEMA), 30, seed=0).shape == (0, 5)
+
+
+def test_a_table_is_read_no_further_than_for_as_many_rows_as_are_wanted(monkeypatch):
+    reader, read = toy_table(), []
+    every = [Batch(reader.features[at : at + 1], reader.labels[at : at + 1]) for at in range(len(reader.labels))]
+    monkeypatch.setattr(ArrayReader, "scan", lambda self: (read.append(batch.labels[0]) or batch for batch in every))
+    assert len(unlabeled_rows(reader, 30, seed=0)) == 30
+    assert read.count(UNLABELED) == 30
+    assert len(read) < len(every)
 
 
 def test_boosting_grows_the_trees_of_all_features_on_those_that_tell_rows_apart():

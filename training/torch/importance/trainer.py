@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_extraction.schema import UNLABELED, FeatureSchema
+from feature_extraction.schema import FeatureSchema
 from training.artifact import Manifest, package_versions
+from training.baselines.fitting import unlabeled_rows
 from training.dense_network import DenseNetwork
 from training.held_out import HeldOut
 from training.metrics import held_out_rows, held_out_summary
@@ -67,7 +68,7 @@ class ImportanceVector(ImportanceVectorSettings):
         task = Task(
             features=labeled.features,
             labels=labeled.labels.astype(np.int64),
-            unlabeled=_unlabeled(reader, self),
+            unlabeled=unlabeled_rows(reader, self.unlabeled_rows, seed=self.seed),
             classes=schema.classes,
             names=schema.names,
         )
@@ -79,14 +80,6 @@ class ImportanceVector(ImportanceVectorSettings):
         return ImportanceVectorArtifact(
             manifest, learned.encoder, learned.classifier, learned.clusters, learned.shares, reference, *learned.seeds
         )
-
-
-def _unlabeled(reader: Reader, settings: ImportanceVectorSettings) -> Floats:
-    found = sum(int((batch.labels == UNLABELED).sum()) for batch in reader.scan())
-    rows = min(found, settings.unlabeled_rows)
-    if not rows:
-        return np.empty((0, len(reader.schema.names)), np.float32)
-    return next(reader.unlabeled(rows, seed=settings.seed))
 
 
 def _check(task: Task) -> None:
