@@ -14,15 +14,7 @@ SHORT_LIVED = QUICK + SHARED
 os.environ.setdefault("SPARK_SUBMIT_OPTS", SHORT_LIVED)
 
 
-LONG_FILES = {"test_trainers.py"}  # that would come last by their names
-
-
 def pytest_addoption(parser):
     parser.addoption(
         "--kills", type=int, default=4, metavar="N", help="how often tests/jobs/test_kills.py kills each job"
     )
-
-
-def pytest_collection_modifyitems(items):
-    # Files go to the processes in order: a long one that comes last leaves the others waiting.
-    items.sort(key=lambda item: item.path.name not in LONG_FILES)
