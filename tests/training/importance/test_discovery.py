@@ -137,7 +137,7 @@ def test_k_means_counts_where_the_networks_do_not_agree():
     [(None, 40), (390, 40), (195, 20), (1, 2)],
     ids=["as set", "as many rows", "twice as many", "at least one"],
 )
-def test_larger_tables_are_passed_over_less_often(pass_rows, passes):
+def test_larger_tables_get_fewer_passes(pass_rows, passes):
     features, _ = tables.blobs(0)
     settings = Settings(members=1, warm_start=10, epochs=30, pass_rows=pass_rows)
     assert max(clusters.fit(features, 3, settings=settings).looks) == passes

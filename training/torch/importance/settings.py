@@ -37,8 +37,8 @@ class ImportanceVectorSettings(Settings):
     pass_rows: int | None = Field(
         4_000,
         ge=1,
-        description="Rows up to which networks pass over a table as often as set; over a larger one less often, in "
-        "about as many steps. Empty: as often over every table, as published.",
+        description="Rows of the largest table that gets all the passes that are set; a larger one gets fewer, of "
+        "about as many steps in all. Empty: every table gets all, as published.",
     )
     rate: float = Field(1e-3, gt=0, description="Learning rate of Adam for all networks.")
     unlabeled_rows: int = Field(20_000, ge=0, description="Unlabelled rows that are learned from at most.")
