@@ -106,13 +106,6 @@ def test_missing_error():
     np.testing.assert_allclose(losses.missing_error(tensor(PRESENT), tensor(MADE)), expected, atol=1e-5)
 
 
-def test_categorical_error():
-    chosen = np.array([0, 3, 1, 2, 2, 0])
-    chance = np.exp(MADE) / np.exp(MADE).sum(axis=1, keepdims=True)
-    expected = -np.log(chance[np.arange(6), chosen])
-    np.testing.assert_allclose(losses.categorical_error(tensor(np.eye(4)[chosen]), tensor(MADE)), expected, atol=1e-5)
-
-
 def test_running_variance_follows_the_error_down_to_a_floor():
     before = tensor(np.array([1.0, 1.0, 1.0, 1e-6]))
     found = losses.running_variance(before, tensor(VALUES), tensor(MADE), decay=0.75, floor=1e-3)

@@ -14,11 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils import parametrizations
 
 from training.scaler import CLIP
+from training.torch.augmentation.blocks import Blocks
 from training.torch.augmentation.codec import Layout
+from training.torch.dropout import Dropout
 from training.torch.imsic.settings import SHRINKAGE, IMSICSettings
+from training.torch.spectral import SpectralLinear
 
 SLOPE = 0.2
 SPREAD = 0.02  # of the first weights of convolutions and normalizations
@@ -46,6 +48,7 @@ class Generator(nn.Module):
         """Build the body that the settings name."""
         super().__init__()
         self.layout, self.classes = layout, classes
+        self.blocks = Blocks(layout.categories)
         inputs = settings.noise_dim + classes + codes
         if settings.network == "dense":
             self.body = _dense_generator((inputs, *settings.units, layout.width))
@@ -60,8 +63,8 @@ class Generator(nn.Module):
             return (outputs_BW.tanh() + 1) / 2
         numbers_BV = CLIP * (outputs_BW[:, : self.layout.numbers] / CLIP).tanh()
         missing_BM = _drawn(outputs_BW[:, self.layout.missing], temperature)
-        blocks = [_category(outputs_BW[:, block], temperature) for block in self.layout.blocks]
-        return torch.cat([self._present(numbers_BV, missing_BM), missing_BM, *blocks], dim=1)
+        categories_BG = self.blocks.draw(outputs_BW[:, self.layout.missing.stop :], temperature)
+        return torch.cat([self._present(numbers_BV, missing_BM), missing_BM, categories_BG], dim=1)
 
     def _present(self, numbers_BV: Tensor, missing_BM: Tensor) -> Tensor:
         """Return numbers with 0, the mean, where they are missing: so they are encoded."""
@@ -80,6 +83,7 @@ class Discriminator(nn.Module):
 
     groups_UW: Tensor
     group_K: Tensor
+    columns_T: Tensor
 
     def __init__(self, layout: Layout, columns: NDArray[np.bool_], *, classes: int, settings: IMSICSettings) -> None:
         """Build trunk and heads.
@@ -103,6 +107,8 @@ class Discriminator(nn.Module):
         self.whole = bool(groups.all())
         self.register_buffer("groups_UW", torch.from_numpy(groups.astype(np.float32)), persistent=False)
         self.register_buffer("group_K", torch.from_numpy(group.reshape(-1).astype(np.int64)), persistent=False)
+        self.register_buffer("columns_T", torch.from_numpy(np.nonzero(groups)[1]), persistent=False)
+        self.sizes = groups.sum(axis=1).tolist()
 
     def judge(self, rows_BW: Tensor) -> Opinion:
         """Return what is thought of encoded rows."""
@@ -136,15 +142,28 @@ class Discriminator(nn.Module):
     def _opinion(self, features_BH: Tensor) -> Opinion:
         return Opinion(self.validity(features_BH)[:, 0], self.classes(features_BH))
 
-    def _features(self, rows_BW: Tensor, masks_BW: Tensor | None = None) -> Tensor:
-        inputs_BW = 2 * rows_BW - 1 if self.layout.image else rows_BW
-        return cast(Tensor, self.trunk(inputs_BW if masks_BW is None else inputs_BW * masks_BW))
+    def _features(self, rows_BW: Tensor) -> Tensor:
+        return cast(Tensor, self.trunk(self._input(rows_BW)))
+
+    def _input(self, rows_BW: Tensor) -> Tensor:
+        return 2 * rows_BW - 1 if self.layout.image else rows_BW
 
     def _by_group(self, rows_BW: Tensor) -> Tensor:
         groups, rows = len(self.groups_UW), len(rows_BW)
-        features_EH = self._features(rows_BW.repeat(groups, 1), self.groups_UW.repeat_interleave(rows, dim=0))
+        first = self.trunk[0]
+        if isinstance(first, SpectralLinear):
+            features_EH = self.trunk[1:](first.scaled(self._without_blanks(rows_BW, first.weight)))
+        else:
+            masks_EW = self.groups_UW.repeat_interleave(rows, dim=0)
+            features_EH = self.trunk(self._input(rows_BW).repeat(groups, 1) * masks_EW)
         every_UBK = self.factors(features_EH).view(groups, rows, -1)
         return cast(Tensor, every_UBK[self.group_K, :, torch.arange(len(self.group_K), device=rows_BW.device)].T)
+
+    def _without_blanks(self, rows_BW: Tensor, weight_HW: Tensor) -> Tensor:
+        """Return the products of each group's rows with a weight, blank columns left out: they would only add 0."""
+        parts_BC = torch.split(self._input(rows_BW).index_select(1, self.columns_T), self.sizes, dim=1)
+        weights_HC = torch.split(weight_HW.index_select(1, self.columns_T), self.sizes, dim=1)
+        return torch.cat([part_BC @ weight_HC.T for part_BC, weight_HC in zip(parts_BC, weights_HC, strict=True)])
 
 
 def _drawn(logits_BM: Tensor, temperature: float) -> Tensor:
@@ -152,13 +171,6 @@ def _drawn(logits_BM: Tensor, temperature: float) -> Tensor:
     uniform_BM = torch.rand_like(logits_BM).clamp(1e-6, 1 - 1e-6)
     soft_BM = ((logits_BM + uniform_BM.log() - (-uniform_BM).log1p()) / temperature).sigmoid()
     return _straight_through((soft_BM > 0.5).to(soft_BM.dtype), soft_BM)
-
-
-def _category(logits_BC: Tensor, temperature: float) -> Tensor:
-    """Draw a category, one-hot, with the gradient of a softened draw (Gumbel softmax, straight through)."""
-    soft_BC = functional.gumbel_softmax(logits_BC, temperature)
-    hard_BC = functional.one_hot(soft_BC.argmax(dim=1), soft_BC.shape[1]).to(soft_BC.dtype)
-    return _straight_through(hard_BC, soft_BC)
 
 
 def _straight_through(hard: Tensor, soft: Tensor) -> Tensor:
@@ -176,8 +188,7 @@ def _dense_generator(sizes: Sequence[int]) -> nn.Sequential:
 def _dense_trunk(sizes: Sequence[int], dropout: float) -> nn.Sequential:
     layers: list[nn.Module] = []
     for inputs, outputs in zip(sizes, sizes[1:], strict=False):
-        linear = parametrizations.spectral_norm(nn.Linear(inputs, outputs))
-        layers += [linear, nn.LeakyReLU(SLOPE), nn.Dropout(dropout)]
+        layers += [SpectralLinear(inputs, outputs), nn.LeakyReLU(SLOPE), Dropout(dropout)]
     return nn.Sequential(*layers)
 
 

@@ -55,6 +55,11 @@ class IMSICSettings(AugmentationSettings):
     )
     batch_size: int = Field(64, ge=4, description="Real rows, and generated rows, in a batch; classes in equal shares.")
     steps: int = Field(3000, ge=1, description="Steps, each of the discriminator and then of the generator.")
+    fold_steps: int | None = Field(
+        1000,
+        ge=1,
+        description="Steps at most of generators that are compared on held-out rows; empty: as many as of the last.",
+    )
     rate: float = Field(2e-4, gt=0, description="Learning rate of generator and code head.")
     discriminator_rate: float = Field(2e-4, gt=0, description="Learning rate of the discriminator.")
     average: float = Field(

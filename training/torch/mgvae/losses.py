@@ -69,11 +69,6 @@ def missing_error(missing_BV: Tensor, logits_BV: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits_BV, missing_BV, reduction="none").sum(dim=1)
 
 
-def categorical_error(one_hot_BC: Tensor, logits_BC: Tensor) -> Tensor:
-    """Return the categorical -log p of one column, (B,)."""
-    return -(one_hot_BC * logits_BC.log_softmax(dim=1)).sum(dim=1)
-
-
 def running_variance(before_V: Tensor, values_BV: Tensor, means_BV: Tensor, *, decay: float, floor: float) -> Tensor:
     """Return the decoder's variance after one more batch, (V,): a running mean of the squared error, floored."""
     now_V = (values_BV - means_BV).square().mean(dim=0)

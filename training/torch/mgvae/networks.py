@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
+from training.torch.augmentation.blocks import Blocks
 from training.torch.augmentation.codec import Layout
 from training.torch.mgvae.settings import SHRINKAGE, MGVAESettings
 
@@ -37,6 +38,7 @@ class MajorityGuidedVAE(nn.Module):
         """Build networks for encoded rows of that layout."""
         super().__init__()
         self.layout = layout
+        self.blocks = Blocks(layout.categories)
         shared = settings.encoder_variance == "shared"
         self.trunk, features = _encoder(layout, settings)
         self.mean = nn.Linear(features, settings.latent_dim)

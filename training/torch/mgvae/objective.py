@@ -88,8 +88,10 @@ def reconstruction_error(
         error_B = losses.calibrated_error(values_BV, means_BV, present_BV, vae.variance_V)
     if layout.indicators:
         error_B = error_B + losses.missing_error(rows_BW[:, layout.missing], outputs_BW[:, layout.missing])
-    for block in layout.blocks:
-        error_B = error_B + losses.categorical_error(rows_BW[:, block], outputs_BW[:, block])
+    if layout.categories:
+        categories = slice(layout.missing.stop, None)
+        log_chances_BG = vae.blocks.log_softmax(outputs_BW[:, categories])
+        error_B = error_B - (rows_BW[:, categories] * log_chances_BG).sum(dim=1)
     return error_B
 
 
@@ -174,11 +176,12 @@ def hard(vae: MajorityGuidedVAE, outputs_BW: Tensor, random: np.random.Generator
         chance = outputs_BW[:, layout.missing].sigmoid()
         level = 0.5 if random is None else _uniform(random, chance)
         made_BW[:, layout.missing] = (chance > level).to(chance.dtype)
-    for block in layout.blocks:
-        logits = outputs_BW[:, block]
+    if layout.categories:
+        categories = slice(layout.missing.stop, None)
+        scores = outputs_BW[:, categories]
         if random is not None:
-            logits = logits - (-_uniform(random, logits).log()).log()  # Gumbel's trick: the largest is a draw
-        made_BW[:, block] = torch.nn.functional.one_hot(logits.argmax(dim=1), logits.shape[1]).to(logits.dtype)
+            scores = scores - (-_uniform(random, scores).log()).log()  # Gumbel's trick: the largest is a draw
+        made_BW[:, categories] = vae.blocks.one_hot(scores)
     return made_BW
 
 
