@@ -11,6 +11,7 @@ from sklearn import ensemble
 from training import artifact, model_files
 from training.artifact import ArtifactError, Described, Manifest, check_width
 from training.baseline_settings import BoostingSettings, GradientBoostingSettings, PlainGradientBoostingSettings
+from training.baselines import weighted_bins
 from training.baselines.fitting import Way, fitted, probabilities
 from training.feature_choice import telling_features
 from training.occlusion import occlusion, usual
@@ -55,7 +56,8 @@ def model_of(settings: BoostingSettings) -> ensemble.HistGradientBoostingClassif
 def learn(settings: BoostingSettings, manifest: Manifest, rows: Batch) -> "GradientBoostingArtifact":
     """Fit boosting to labelled rows."""
     present = telling_features(rows.features)
-    model = model_of(settings).fit(rows.features[:, present], rows.labels)
+    with weighted_bins.quickly():
+        model = model_of(settings).fit(rows.features[:, present], rows.labels)
     return artifact_of(manifest, model, rows, present)
 
 

@@ -10,10 +10,10 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 
 from training.artifact import Manifest
 from training.baseline_settings import SelfTrainingSettings
-from training.baselines import boosting
+from training.baselines import boosting, weighted_bins
 from training.baselines.boosting import GradientBoostingArtifact, artifact_of, model_of
 from training.baselines.fitting import Way, fitted, unlabeled_rows
-from training.feature_choice import present_features
+from training.feature_choice import present_features, telling_features
 from training.trainer import Batch, Floats, Reader
 
 UNKNOWN = -1  # scikit-learn's label of a row without one
@@ -38,12 +38,14 @@ def _learn(
 ) -> GradientBoostingArtifact:
     if not len(unlabeled):
         return boosting.learn(settings, manifest, rows)
-    present = present_features(rows.features)
-    features = np.concatenate([rows.features, unlabeled])[:, present]
+    labeled = np.array(present_features(rows.features), np.int64)  # only labelled rows are learned from at first
+    features = np.concatenate([rows.features, unlabeled])[:, labeled]
+    telling = telling_features(features)
+    features, present = features[:, telling], tuple(labeled[list(telling)].tolist())
     labels = np.concatenate([rows.labels, np.full(len(unlabeled), UNKNOWN)]).astype(np.int64)
-    model = SelfTrainingClassifier(model_of(settings), threshold=settings.confidences[0], max_iter=settings.rounds).fit(
-        features, labels
-    )
+    learner = SelfTrainingClassifier(model_of(settings), threshold=settings.confidences[0], max_iter=settings.rounds)
+    with weighted_bins.quickly():
+        model = learner.fit(features, labels)
     taken = {"unlabeled": len(unlabeled), "taken in": int((model.labeled_iter_ > 0).sum())}
     manifest = replace(manifest, rows=manifest.rows | {"unlabeled": len(unlabeled)}, history=manifest.history | taken)
     return artifact_of(manifest, model.estimator_, rows, present)

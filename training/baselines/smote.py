@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from training.artifact import Manifest
 from training.baseline_settings import SmoteBoostingSettings
+from training.baselines import weighted_bins
 from training.baselines.boosting import GradientBoostingArtifact, artifact_of, model_of
 from training.baselines.fitting import Way, fitted
 from training.feature_choice import present_features
@@ -31,7 +32,8 @@ def _learn(settings: SmoteBoostingSettings, manifest: Manifest, rows: Batch) -> 
     made, codes = oversample(
         features, labels, _targets(labels, settings.shares[0]), neighbors=settings.neighbors, seed=settings.seed
     )
-    model = model_of(settings).fit(np.concatenate([features, made]), np.concatenate([labels, codes]))
+    with weighted_bins.quickly():
+        model = model_of(settings).fit(np.concatenate([features, made]), np.concatenate([labels, codes]))
     return artifact_of(manifest, model, rows, present)
 
 
