@@ -12,6 +12,9 @@ SHARED = f" -XX:SharedArchiveFile={ARCHIVE} -Xlog:cds=off -Xlog:cds+dynamic=off"
 SHORT_LIVED = QUICK + SHARED
 
 os.environ.setdefault("SPARK_SUBMIT_OPTS", SHORT_LIVED)
+# Tests run in several processes beside Spark's: threads of one wait for cores that another holds, ten times as long as
+# they work. Set before any library is loaded that reads it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser):
