@@ -129,6 +129,7 @@ def test_the_time_of_a_column_is_the_sum_of_its_processes():
     rows = typed(results.rows(data=LOGS[:1], skill={"mlp": 0.2}, seeds=6)).assign(process_seconds=120.0)
     said = claims.column_time(rows)  # 5 fits of 2 minutes at each budget, for two processors
     assert said.endswith(f"| {LOGS[0]} | 5.0 (1) | 5.0 (1) | 10.0 |")
+    assert claims.column_time(rows[rows["seed"] < 2]) == said  # seeds that are missing take as long as the others
     assert "**not measured**" in claims.column_time(rows.assign(process_seconds=0.0))
 
 
