@@ -146,8 +146,8 @@ def column_time(rows: pd.DataFrame) -> str:
     ]
     header = ["log", *(f"labels {name}" for name in budgets), "all of it"]
     return (
-        f"{asked}. Minutes for {CORES} processors with nothing else to do, {SEEDS} times the mean of a method's measured "
-        f"seeds (methods of {len(TRAINERS)}):\n\n{markdown(header, lines)}"
+        f"{asked}. Minutes for {CORES} processors with nothing else to do, {SEEDS} times the mean of a method's seeds "
+        f"that are done (methods of {len(TRAINERS)}):\n\n{markdown(header, lines)}"
     )
 
 

@@ -58,7 +58,7 @@ class IMSICSettings(AugmentationSettings):
     fold_steps: int | None = Field(
         1000,
         ge=1,
-        description="Steps at most of generators that are compared on held-out rows; empty: as many as of the last.",
+        description="Steps at most of the generators of the folds; empty: as many as of the last one.",
     )
     rate: float = Field(2e-4, gt=0, description="Learning rate of generator and code head.")
     discriminator_rate: float = Field(2e-4, gt=0, description="Learning rate of the discriminator.")
