@@ -55,7 +55,7 @@ class Blocks(nn.Module):
         gumbel_BG = -torch.empty_like(logits_BG).exponential_().log()
         scores_BG = (logits_BG + gumbel_BG) / temperature
         soft_BG = self.log_softmax(scores_BG).exp()
-        return self.one_hot(scores_BG.detach()) + (soft_BG - soft_BG.detach())
+        return straight_through(self.one_hot(scores_BG.detach()), soft_BG)
 
     def _highest(self, scores_BG: Tensor) -> tuple[Tensor, Tensor]:
         """Return the highest score of each block, and how far within the block it stands; both (B, U)."""
@@ -63,3 +63,8 @@ class Blocks(nn.Module):
         padded_BE = torch.cat([scores_BG, nothing_B1], dim=1).index_select(1, self.padded_E)
         found = padded_BE.view(len(scores_BG), len(self.first_U), -1).max(dim=2)
         return found.values, found.indices
+
+
+def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
+    """Return `hard`, to the bit, with the gradient of `soft`."""
+    return hard + (soft - soft.detach())

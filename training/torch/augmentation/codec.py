@@ -47,9 +47,14 @@ class Layout(NamedTuple):
         return slice(self.numbers, self.numbers + len(self.indicators))
 
     @property
+    def one_hot(self) -> slice:
+        """Where the one-hot blocks stand, side by side."""
+        return slice(self.missing.stop, self.width)
+
+    @property
     def blocks(self) -> tuple[slice, ...]:
         """The one-hot blocks."""
-        ends = np.cumsum([self.numbers + len(self.indicators), *self.categories]).tolist()
+        ends = np.cumsum([self.missing.stop, *self.categories]).tolist()
         return tuple(slice(start, end) for start, end in zip(ends, ends[1:], strict=False))
 
 

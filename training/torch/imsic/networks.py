@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.scaler import CLIP
-from training.torch.augmentation.blocks import Blocks
+from training.torch.augmentation.blocks import Blocks, straight_through
 from training.torch.augmentation.codec import Layout
 from training.torch.dropout import Dropout
 from training.torch.imsic.settings import SHRINKAGE, IMSICSettings
@@ -63,7 +63,7 @@ class Generator(nn.Module):
             return (outputs_BW.tanh() + 1) / 2
         numbers_BV = CLIP * (outputs_BW[:, : self.layout.numbers] / CLIP).tanh()
         missing_BM = _drawn(outputs_BW[:, self.layout.missing], temperature)
-        categories_BG = self.blocks.draw(outputs_BW[:, self.layout.missing.stop :], temperature)
+        categories_BG = self.blocks.draw(outputs_BW[:, self.layout.one_hot], temperature)
         return torch.cat([self._present(numbers_BV, missing_BM), missing_BM, categories_BG], dim=1)
 
     def _present(self, numbers_BV: Tensor, missing_BM: Tensor) -> Tensor:
@@ -170,12 +170,7 @@ def _drawn(logits_BM: Tensor, temperature: float) -> Tensor:
     """Draw 0 or 1 for each logit, with the gradient of a softened draw (binary Concrete, straight through)."""
     uniform_BM = torch.rand_like(logits_BM).clamp(1e-6, 1 - 1e-6)
     soft_BM = ((logits_BM + uniform_BM.log() - (-uniform_BM).log1p()) / temperature).sigmoid()
-    return _straight_through((soft_BM > 0.5).to(soft_BM.dtype), soft_BM)
-
-
-def _straight_through(hard: Tensor, soft: Tensor) -> Tensor:
-    """Return `hard`, to the bit, with the gradient of `soft`."""
-    return hard + (soft - soft.detach())
+    return straight_through((soft_BM > 0.5).to(soft_BM.dtype), soft_BM)
 
 
 def _dense_generator(sizes: Sequence[int]) -> nn.Sequential:

@@ -89,9 +89,8 @@ def reconstruction_error(
     if layout.indicators:
         error_B = error_B + losses.missing_error(rows_BW[:, layout.missing], outputs_BW[:, layout.missing])
     if layout.categories:
-        categories = slice(layout.missing.stop, None)
-        log_chances_BG = vae.blocks.log_softmax(outputs_BW[:, categories])
-        error_B = error_B - (rows_BW[:, categories] * log_chances_BG).sum(dim=1)
+        log_chances_BG = vae.blocks.log_softmax(outputs_BW[:, layout.one_hot])
+        error_B = error_B - (rows_BW[:, layout.one_hot] * log_chances_BG).sum(dim=1)
     return error_B
 
 
@@ -177,11 +176,10 @@ def hard(vae: MajorityGuidedVAE, outputs_BW: Tensor, random: np.random.Generator
         level = 0.5 if random is None else _uniform(random, chance)
         made_BW[:, layout.missing] = (chance > level).to(chance.dtype)
     if layout.categories:
-        categories = slice(layout.missing.stop, None)
-        scores = outputs_BW[:, categories]
+        scores = outputs_BW[:, layout.one_hot]
         if random is not None:
             scores = scores - (-_uniform(random, scores).log()).log()  # Gumbel's trick: the largest is a draw
-        made_BW[:, categories] = vae.blocks.one_hot(scores)
+        made_BW[:, layout.one_hot] = vae.blocks.one_hot(scores)
     return made_BW
 
 
