@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 from numpy.typing import NDArray
+from sklearn.preprocessing import OneHotEncoder
 
 from training.trainer import Floats
 
@@ -99,6 +100,13 @@ def _grown(
     return np.concatenate(made), np.concatenate(codes).astype(np.int64)
 
 
+class _OneHot(OneHotEncoder):  # type: ignore[misc]  # scikit-learn publishes no types
+    """What SMOTENC encodes categories by; back from dense rows, as of sparse ones each row is a call of Python."""
+
+    def inverse_transform(self, X: Any) -> Any:  # noqa: ANN401  (scikit-learn's signature)
+        return super().inverse_transform(X.toarray())
+
+
 def _check(counts: NDArray[np.int64], targets: Mapping[int, int]) -> None:
     if lacking := [code for code in targets if not counts[code]]:
         raise ValueError(f"found no row of the classes {lacking}; SMOTE needs one of each class it is to add to")
@@ -119,7 +127,10 @@ def _sampler(forms: _Forms, wanted: dict[int, int], nearest: int, seed: int) -> 
     numbers, columns = len(forms.numbers), forms.rows.shape[1]
     if numbers == columns:
         return SMOTE(**chosen)
-    return SMOTENC(list(range(numbers, columns)), **chosen) if numbers else SMOTEN(**chosen)
+    if not numbers:
+        return SMOTEN(**chosen)
+    encoder = _OneHot(handle_unknown="ignore", dtype=np.float64)  # as SMOTENC itself has it
+    return SMOTENC(list(range(numbers, columns)), categorical_encoder=encoder, **chosen)
 
 
 def _forms(rows: Doubles, categorical: NDArray[np.intp]) -> _Forms:

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.preprocessing import OneHotEncoder
 
 from tests.training.importance import importance_tables as tables
+from training import oversampling
 from training.oversampling import oversample
 
 FEATURES, RARE = tables.mixed_rows(0)
@@ -63,3 +65,11 @@ def test_what_smote_cannot_do_is_refused():
         oversample(FEATURES, LABELS, {2: 10})
     with pytest.raises(ValueError, match="all rows are of one class"):
         oversample(FEATURES, np.zeros(len(LABELS), np.int64), {0: 400})
+
+
+def test_categories_come_back_as_the_library_has_them(monkeypatch):
+    made, codes = oversample(FEATURES, LABELS, {1: 300}, categorical=(2,))
+    monkeypatch.setattr(oversampling, "_OneHot", OneHotEncoder)
+    theirs, their_codes = oversample(FEATURES, LABELS, {1: 300}, categorical=(2,))
+    np.testing.assert_array_equal(made, theirs)
+    np.testing.assert_array_equal(codes, their_codes)

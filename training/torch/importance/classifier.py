@@ -55,7 +55,8 @@ def fit(
     device = device_of(settings.device)
     seeds = [settings.seed + member for member in range(settings.members)]
     networks = Members([inputs.shape[1], *settings.units, num_classes], seeds, embedded=embedded).to(device)
-    optimizer = torch.optim.Adam(networks.parameters(), lr=settings.rate, weight_decay=settings.classifier_decay)
+    decay = settings.classifier_decay
+    optimizer = torch.optim.Adam(networks.parameters(), lr=settings.rate, weight_decay=decay, fused=True)
     table_NI = torch.from_numpy(inputs).to(device)
     targets_NK = functional.one_hot(torch.from_numpy(labels), num_classes).float().to(device)
     weights_N = torch.from_numpy(weights.astype(np.float32)).to(device)

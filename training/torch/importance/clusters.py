@@ -182,7 +182,7 @@ class _Course:
         self._prior = self._start.mean(dim=0).expand(settings.members, num)
         widths = [inputs.shape[1], *settings.units, num]
         self.networks = Members(widths, self._seeds, embedded=embedded).to(self._device)
-        self._optimizer = torch.optim.Adam(self.networks.parameters(), lr=settings.rate)
+        self._optimizer = torch.optim.Adam(self.networks.parameters(), lr=settings.rate, fused=True)
         self._noise, self._labeled = (
             torch.Generator(self._device).manual_seed(settings.seed * 1_000_003 + stream)
             for stream in (NOISE_STREAM, LABELED_STREAM)
@@ -246,9 +246,11 @@ class _Course:
         return self._settings.label_weight * losses.cross_entropy(self.networks(inputs), labels, weights)
 
     def _perturbed(self, rows_MBI: Tensor) -> Tensor:
-        noise = torch.randn(rows_MBI.shape, generator=self._noise, device=self._device)
-        kept = torch.rand(rows_MBI.shape, generator=self._noise, device=self._device) >= self._settings.masked
-        return torch.where(kept, rows_MBI + self._settings.noise * self._spread * noise, self._mean)
+        """Return the rows with noise, and some inputs at their mean: alike in all members, whose rows are others."""
+        shape, random, device = rows_MBI.shape[1:], self._noise, self._device
+        noise_BI = self._settings.noise * self._spread * torch.randn(shape, generator=random, device=device)
+        kept_BI = torch.rand(shape, generator=random, device=device) >= self._settings.masked
+        return torch.where(kept_BI, rows_MBI + noise_BI, self._mean)
 
 
 def _finite(loss: float, epoch: int) -> float:
