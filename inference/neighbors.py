@@ -63,11 +63,12 @@ def nearest(
 
 
 def _weights(contributions: Floats, scaler: Scaler) -> Doubles:
-    """Return what each input is multiplied by, (inputs,); an indicator weighs as its feature does."""
+    """Return what each input is multiplied by, (inputs,); an indicator weighs as its features do together."""
     size = np.abs(contributions).mean(axis=0, dtype=np.float64)
     if not size.any():
         size = np.ones_like(size)
-    return np.asarray(np.sqrt(np.concatenate([size, size[list(scaler.indicators)]])))
+    gaps = np.bincount(scaler.gap_of, weights=size[list(scaler.indicators)])
+    return np.asarray(np.sqrt(np.concatenate([size, gaps])))
 
 
 def _typical_distance(space: Doubles) -> float:

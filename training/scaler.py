@@ -1,7 +1,8 @@
 """Feature rows to network inputs: heavy tails drawn in, one spread for all, missing values said aloud.
 
-Takes raw rows with NaN for missing; gives `Scaler`, whose inputs are one column a feature, in its order, and
-then one indicator column for each feature that had a missing value among the rows it was fitted on.
+Takes raw rows with NaN for missing; gives `Scaler`, whose inputs are one column a feature, in its order, and then one
+indicator column for each gap: the features that lacked values in just the same rows of those it was fitted on. Features
+of one window or one metric are missing together, often by the hundred, and one column says so as well as a hundred.
 """
 
 import json
@@ -27,16 +28,18 @@ class Scaler:
     """A signed logarithm around the median, standardised and clipped, fitted on training rows only.
 
     Per feature, with t(x) = sign(x - median) log(1 + |x - median| / unit), an input is (t(x) - mean) /
-    spread, clipped to +-4. A missing value becomes 0, the mean, and sets its indicator to 1. A feature that
-    was constant, or never present, among the fitting rows gives 0 for every row: its spread is unknown, and
-    dividing by rounding error would make noise of it.
+    spread, clipped to +-4. A missing value becomes 0, the mean, and sets the indicator of its gap to 1; where only
+    some features of a gap are missing, which no fitting row had, to their share. A feature that was constant, or never
+    present, among the fitting rows gives 0 for every row: its spread is unknown, and dividing by rounding error would
+    make noise of it.
 
     Attributes:
         median: centre of the logarithm, one per feature.
         unit: where the logarithm bends, one per feature, in the feature's own unit.
         mean: mean of t over the fitting rows.
         spread: standard deviation of t over the fitting rows; 0 for a feature that is to give 0.
-        indicators: positions of the features that get an indicator, ascending.
+        indicators: positions of the features that have an indicator, ascending.
+        gaps: which one, for each of these; empty where each has its own.
     """
 
     median: tuple[float, ...]
@@ -44,6 +47,7 @@ class Scaler:
     mean: tuple[float, ...]
     spread: tuple[float, ...]
     indicators: tuple[int, ...]
+    gaps: tuple[int, ...] = ()
 
     @classmethod
     def fit(cls, features: Floats) -> "Scaler":
@@ -61,12 +65,14 @@ class Scaler:
             median, unit = np.where(varies, median, 0.0), np.where(varies, unit, 1.0)
             bent = _bend(rows, median, unit)
             mean, spread = np.nanmean(bent, axis=0), np.nanstd(bent, axis=0)
+        indicators, gaps = gaps_of(missing)
         return cls(
             median=tuple(median.tolist()),
             unit=tuple(unit.tolist()),
             mean=tuple(np.where(varies, mean, 0.0).tolist()),
             spread=tuple(np.where(varies, spread, 0.0).tolist()),
-            indicators=tuple(np.flatnonzero(missing.any(axis=0)).tolist()),
+            indicators=indicators,
+            gaps=gaps,
         )
 
     @classmethod
@@ -81,9 +87,14 @@ class Scaler:
         return len(self.median)
 
     @property
+    def gap_of(self) -> NDArray[np.int64]:
+        """Which indicator each feature of `indicators` has, counted from 0."""
+        return np.array(self.gaps or range(len(self.indicators)), np.int64)
+
+    @property
     def num_inputs(self) -> int:
         """Columns of a scaled row: the features and the indicators."""
-        return len(self.median) + len(self.indicators)
+        return len(self.median) + len(set(self.gap_of.tolist()))
 
     def transform(self, features: Floats) -> Floats:
         """Scale rows (rows, features) to (rows, inputs) float32; infinite values raise `ValueError`."""
@@ -97,14 +108,20 @@ class Scaler:
         scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
         bent = _bend(rows, np.asarray(self.median), np.asarray(self.unit))
         scaled = np.clip((bent - np.asarray(self.mean)) * scale, -CLIP, CLIP)
-        indicators = np.isnan(rows[:, list(self.indicators)])
+        indicators = np.isnan(rows[:, list(self.indicators)]) @ self._shares()
         return np.hstack([np.nan_to_num(scaled, nan=0.0), indicators]).astype(np.float32)
 
     def fold(self, contributions: Floats) -> Floats:
-        """Add each indicator's contribution (rows, inputs) to that of its feature: (rows, features)."""
+        """Add each indicator's contribution (rows, inputs) to its features, in equal shares: (rows, features)."""
         folded = contributions[:, : self.num_features].copy()
-        folded[:, list(self.indicators)] += contributions[:, self.num_features :]
+        folded[:, list(self.indicators)] += contributions[:, self.num_features :] @ self._shares().T
         return folded
+
+    def _shares(self) -> Floats:
+        """Return the share of each feature of `indicators` in each indicator, (features, indicators)."""
+        of = self.gap_of
+        belongs = of[:, None] == np.arange(self.num_inputs - self.num_features)
+        return np.asarray(belongs / np.bincount(of)[of][:, None], np.float32)
 
     def to_json(self) -> str:
         """Return the scaler as JSON text; `from_json` reads it back, bit for bit."""
@@ -115,6 +132,19 @@ class Scaler:
         """Read what `to_json` wrote."""
         fields: dict[str, Any] = json.loads(text)
         return cls(**{name: tuple(values) for name, values in fields.items()})
+
+
+def gaps_of(missing: NDArray[np.bool_]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return which columns lack a value somewhere, and for each of them its gap: those that lack the same share one.
+
+    Gaps are counted in the order of their first columns.
+    """
+    columns = np.flatnonzero(missing.any(axis=0))
+    if not len(columns):
+        return (), ()
+    _, first, gap = np.unique(np.packbits(missing[:, columns], axis=0), axis=1, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first))
+    return tuple(columns.tolist()), tuple(rank[gap.reshape(-1)].tolist())
 
 
 def _bend(rows: Doubles, median: Doubles, unit: Doubles) -> Doubles:

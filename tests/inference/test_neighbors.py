@@ -1,11 +1,15 @@
 """Nearest labelled entities: alike in what the model looks at, never the entity itself, never a hidden label."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from feature_extraction.schema import UNLABELED
+from inference import neighbors
 from inference.labeled import LabeledRows
 from inference.neighbors import nearest
+from training.scaler import Scaler
 
 NAMES = ("spend__level", "spend__recency", "spend__peak")
 
@@ -85,6 +89,18 @@ def test_a_missing_value_is_nearest_to_a_missing_value():
     found = nearest(["new"], asked, np.ones((1, 3), np.float32), known, count=2)[0]
     places = [known.entities.tolist().index(neighbor.entity_id) for neighbor in found[:2]]
     assert np.isnan(known.features[places, 2]).all()
+
+
+def test_features_that_are_missing_together_weigh_as_much_as_one_by_one():
+    known = rows()
+    known.features[::3, 1:] = np.nan
+    scaler = Scaler.fit(known.features)
+    apart = dataclasses.replace(scaler, gaps=())
+    contributions = np.array([[1.0, 2.0, 7.0]], np.float32)
+    spaces = [each.transform(known.features) * neighbors._weights(contributions, each) for each in (scaler, apart)]
+    assert [space.shape[1] for space in spaces] == [4, 5]
+    shared, own = (np.linalg.norm(space[0] - space[1:], axis=1) for space in spaces)
+    np.testing.assert_allclose(shared, own, rtol=1e-6)
 
 
 def test_fewer_are_given_where_there_are_no_more():

@@ -1,5 +1,7 @@
 """The scaler: what it does to heavy tails, missing values and constants, and that it comes back bit for bit."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -36,6 +38,46 @@ def test_missing_value_is_zero_and_sets_its_indicator(rows):
     assert (inputs[:100, GAPPY] == 0).all()
     np.testing.assert_array_equal(inputs[:, 6], np.isnan(rows[:, GAPPY]))
     np.testing.assert_array_equal(inputs[:, 7], 1)
+
+
+@pytest.fixture
+def together(rows):
+    """Rows whose features `TAIL` and `GAPPY` lack the same values, and `LEVEL` others."""
+    rows[:100, TAIL] = np.nan
+    rows[400:, LEVEL] = np.nan
+    return rows
+
+
+def test_features_that_lack_the_same_values_share_an_indicator(together):
+    scaler = Scaler.fit(together)
+    assert scaler.indicators == (LEVEL, TAIL, GAPPY, ABSENT)
+    assert scaler.gaps == (0, 1, 1, 2)
+    inputs = scaler.transform(together)
+    assert inputs.shape[1] == scaler.num_inputs == 6 + 3
+    np.testing.assert_array_equal(inputs[:, 6], np.isnan(together[:, LEVEL]))
+    np.testing.assert_array_equal(inputs[:, 7], np.isnan(together[:, GAPPY]))
+
+
+def test_half_a_gap_gives_half_an_indicator(together):
+    scaler = Scaler.fit(together)
+    together[200, TAIL] = np.nan
+    assert scaler.transform(together[[0, 200, 300]])[:, 7].tolist() == [1, 0.5, 0]
+
+
+def test_fold_shares_an_indicator_among_its_features(together):
+    contributions = np.arange(18, dtype=np.float32).reshape(2, 9)
+    folded = Scaler.fit(together).fold(contributions)
+    assert folded[0].tolist() == [0 + 6, 1 + 3.5, 2 + 3.5, 3, 4 + 8, 5]
+    np.testing.assert_array_equal(folded.sum(axis=1), contributions.sum(axis=1))
+
+
+def test_a_scaler_saved_without_gaps_has_an_indicator_for_each_feature(together):
+    fields = json.loads(Scaler.fit(together).to_json())
+    del fields["gaps"]
+    old = Scaler.from_json(json.dumps(fields))
+    assert old.num_inputs == 6 + 4
+    np.testing.assert_array_equal(old.transform(together)[:, 6:], np.isnan(together[:, [LEVEL, TAIL, GAPPY, ABSENT]]))
+    assert old.fold(np.ones((1, 10), np.float32))[0].tolist() == [2, 2, 2, 1, 2, 1]
 
 
 def test_constant_and_absent_features_stay_zero_whatever_comes(rows):

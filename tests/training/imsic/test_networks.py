@@ -44,6 +44,19 @@ def test_categories_and_missing_numbers_are_whole_and_keep_their_gradient():
     assert gradient.abs().max() > 0
 
 
+def test_numbers_of_one_gap_are_missing_together():
+    features, _, names = tables.with_a_shared_gap()
+    found = codec.fit(features, settings=imsic.tiny(), names=names)
+    network, _ = generator.untrained(found, imsic.GRAPH, names, classes=3, settings=imsic.tiny())
+    made = network(causes(200), 0.5)
+    missing = made[:, found.layout.missing][:, 0] == 1
+    assert 0 < missing.sum() < 200
+    gone = made[:, : found.layout.numbers] == 0
+    assert (gone[missing][:, [2, 3]]).all()
+    assert not gone[:, :2].any()
+    assert not gone[~missing].any()
+
+
 def test_a_factor_reads_its_own_columns_alone():
     found, _, discriminator = untrained()
     discriminator.eval()
@@ -52,7 +65,7 @@ def test_a_factor_reads_its_own_columns_alone():
     assert before.shape == (len(FEATURES), 3)
     for name, moved in {"size": {0, 2}, "kind": {1, 2}, "whole": {0, 2}, "gaps": {2}}.items():
         changed = rows.clone()
-        changed[:, found.sources == tables.NAMES.index(name)] += 1
+        changed[:, found.sources[tables.NAMES.index(name)]] += 1
         difference = (discriminator.extract(changed) - before).abs().max(dim=0).values
         assert set(torch.nonzero(difference > 1e-6)[:, 0].tolist()) == moved
 

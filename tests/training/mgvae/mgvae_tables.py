@@ -50,6 +50,13 @@ def features_and_labels(seed=0, counts=COUNTS):
     return np.stack(columns, axis=1).astype(np.float32), labels.astype(np.int64)
 
 
+def with_a_shared_gap(seed=0):
+    """The same, and a fifth column, "beside", that is missing wherever "gaps" is."""
+    features, labels = features_and_labels(seed)
+    beside = np.where(np.isnan(features[:, 3]), np.nan, np.random.default_rng(seed).normal(size=len(labels)))
+    return np.column_stack([features, beside]).astype(np.float32), labels, (*NAMES, "beside")
+
+
 def task(seed=0):
     features, labels = features_and_labels(seed)
     return Task(features, labels, CLASSES, NAMES, 0, (1, 2))

@@ -42,6 +42,22 @@ def test_whatever_a_network_makes_lies_within_the_range_seen():
     assert not np.isnan(back[:, :3]).any()
 
 
+def test_columns_that_lack_the_same_rows_share_a_gap():
+    rows, _, names = tables.with_a_shared_gap()
+    found = fitted(rows, names)
+    layout, encoded = found.layout, found.encode(rows)
+    assert (layout.indicators, layout.gaps) == ((2, 3), (0, 0))
+    assert layout.width == encoded.shape[1] == 4 + 1 + 3
+    np.testing.assert_array_equal(encoded[:, layout.missing][:, 0], np.isnan(rows[:, 4]))
+    np.testing.assert_array_equal(np.flatnonzero(found.sources[4]), [3, 4])
+    np.testing.assert_array_equal(np.isnan(found.decode(encoded)), np.isnan(rows))
+    made = np.random.default_rng(0).normal(size=(500, layout.width)).astype(np.float32)
+    absent = np.isnan(found.decode(made))
+    assert 0 < absent[:, 3].sum() < 500
+    np.testing.assert_array_equal(absent[:, 3], absent[:, 4])
+    assert codec.from_arrays(found.arrays()).layout == layout
+
+
 def test_columns_may_be_named_categorical():
     assert fitted(categories=0).layout.categories == ()
     assert fitted(categories=0, categorical=("kind",)).layout.categories == (3,)

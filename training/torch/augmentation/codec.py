@@ -1,7 +1,8 @@
 """Raw rows to what the networks see and make, and back: tables of mixed columns, and images, behind one interface.
 
 Takes raw rows (n, d) float32 with NaN for missing; gives encoded rows (n, width): numbers first, then which of them
-are missing, then a one-hot block for each column of categories. A codec is fitted on training rows alone.
+are missing (one column for those that always are together), then a one-hot block for each column of categories. A codec
+is fitted on training rows alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ class Layout(NamedTuple):
     Attributes:
         numbers: numeric columns, the first ones.
         indicators: positions among the numbers of those that have a column saying they are missing; these follow.
+        gaps: which of these columns each has; empty where each has its own.
         categories: sizes of the one-hot blocks after that, in order.
         image: channels, height and width if the numbers are pixels in [0, 1], else None.
     """
@@ -35,16 +37,22 @@ class Layout(NamedTuple):
     indicators: tuple[int, ...] = ()
     categories: tuple[int, ...] = ()
     image: tuple[int, ...] | None = None
+    gaps: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
         """Columns of an encoded row."""
-        return self.numbers + len(self.indicators) + sum(self.categories)
+        return int(self.missing.stop + sum(self.categories))
 
     @property
     def missing(self) -> slice:
         """Where it says which numbers are missing."""
-        return slice(self.numbers, self.numbers + len(self.indicators))
+        return slice(self.numbers, self.numbers + (max(self.gaps) + 1 if self.gaps else len(self.indicators)))
+
+    @property
+    def said_by(self) -> tuple[int, ...]:
+        """For each number of `indicators` the column of the encoded row that says it is missing."""
+        return tuple(self.numbers + gap for gap in self.gaps or range(len(self.indicators)))
 
     @property
     def one_hot(self) -> slice:
@@ -67,8 +75,8 @@ class Codec(Protocol):
         ...
 
     @property
-    def sources(self) -> NDArray[np.int64]:
-        """The raw column that each encoded one comes from, (width,)."""
+    def sources(self) -> NDArray[np.bool_]:
+        """Which encoded columns each raw one is in, (d, width)."""
         ...
 
     def encode(self, features: Floats, /) -> Floats:
@@ -102,9 +110,9 @@ class ImageCodec:
         return Layout(int(np.prod(self.shape)), image=self.shape)
 
     @property
-    def sources(self) -> NDArray[np.int64]:
-        """The raw column that each encoded one comes from, (width,)."""
-        return np.arange(self.layout.width)
+    def sources(self) -> NDArray[np.bool_]:
+        """Which encoded columns each raw one is in, (d, width)."""
+        return np.eye(self.layout.width, dtype=bool)
 
     def encode(self, features: Floats, /) -> Floats:
         """Scale pixels to [0, 1]; a missing one or another number of them is refused."""
@@ -178,13 +186,17 @@ class TableCodec:
     def layout(self) -> Layout:
         """What an encoded row holds."""
         sizes = tuple(len(column.values) for column in self.columns.values())
-        return Layout(len(self.numeric), self.scaler.indicators, sizes)
+        return Layout(len(self.numeric), self.scaler.indicators, sizes, gaps=self.scaler.gaps)
 
     @property
-    def sources(self) -> NDArray[np.int64]:
-        """The raw column that each encoded one comes from, (width,)."""
-        blocks = np.repeat(np.array(list(self.columns), np.int64), self.layout.categories)
-        return np.concatenate([self.numeric, self.numeric[list(self.layout.indicators)], blocks])
+    def sources(self) -> NDArray[np.bool_]:
+        """Which encoded columns each raw one is in, (d, width)."""
+        layout, found = self.layout, np.zeros((len(self.numeric) + len(self.columns), self.layout.width), bool)
+        found[self.numeric, np.arange(layout.numbers)] = True
+        found[self.numeric[list(layout.indicators)], list(layout.said_by)] = True
+        for place, block in zip(self.columns, layout.blocks, strict=True):
+            found[place, block] = True
+        return found
 
     def encode(self, features: Floats, /) -> Floats:
         """Encode raw rows (n, d) to (n, width); another number of columns is refused.
@@ -213,7 +225,7 @@ class TableCodec:
         low, high, median = self.bounds
         values = np.where(np.asarray(self.scaler.spread) > 0, np.clip(values, low, high), median)
         values = np.where(self.whole, np.round(values), values)
-        absent = rows[:, self.layout.missing] >= 0.5
+        absent = rows[:, list(self.layout.said_by)] >= 0.5
         places = list(self.layout.indicators)
         values[:, places] = np.where(absent, np.nan, values[:, places])
         return values

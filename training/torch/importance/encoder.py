@@ -1,7 +1,7 @@
 """A table as inputs of networks and of k-means: scaled numbers, one-hot categories, nothing that only names a row.
 
 Takes raw rows (n, d) float32 with NaN for missing; gives inputs (n, i) float32: the scaled numbers, an indicator for
-each number that was missing somewhere, then a block for each column of categories.
+the numbers that were missing in the same rows, then a block for each column of categories.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from training.scaler import LINEAR_UNIT, Scaler
+from training.scaler import LINEAR_UNIT, Scaler, gaps_of
 from training.torch.embedded import Embedded
 from training.torch.importance.settings import ImportanceVectorSettings, Scaling
 from training.trainer import Floats
@@ -157,14 +157,15 @@ def _scaler(rows: Floats, scaling: Scaling, indicators: bool) -> Scaler:
         center, unit = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0) - np.nanmin(rows, axis=0)
     else:
         center, unit = np.zeros(rows.shape[1]), np.nanmax(np.abs(rows), axis=0)
-    columns = np.flatnonzero(np.isnan(rows).any(axis=0)) if indicators else np.empty(0, np.intp)
+    columns, gaps = gaps_of(np.isnan(rows)) if indicators else ((), ())
     far, count = LINEAR_UNIT * max(1.0, float(np.nanmax(np.abs(rows)))), rows.shape[1]
     return Scaler(  # so far from its bend the logarithm is a straight line
         median=tuple(np.asarray(center, np.float64).tolist()),
         unit=(far,) * count,
         mean=(0.0,) * count,
         spread=tuple((np.asarray(unit, np.float64) / far).tolist()),
-        indicators=tuple(columns.tolist()),
+        indicators=columns,
+        gaps=gaps,
     )
 
 

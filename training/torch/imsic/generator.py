@@ -255,7 +255,7 @@ def untrained(
 ) -> tuple[Network, Discriminator]:
     """Return networks with their first weights, for a table's codec, feature names and number of classes."""
     device = device_of(settings.device)
-    columns = graph.columns(names)[:, found.sources]
+    columns = graph.columns(names) @ found.sources
     with seeded(seed, NETWORK_STREAM, device=device):
         network = Network(found.layout, classes=classes, codes=len(graph.names), settings=settings)
         discriminator = Discriminator(found.layout, columns, classes=classes, settings=settings)

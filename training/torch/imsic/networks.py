@@ -44,11 +44,16 @@ class Opinion(NamedTuple):
 class Generator(nn.Module):
     """Noise, a class and codes to an encoded row."""
 
+    gap_V: Tensor
+
     def __init__(self, layout: Layout, *, classes: int, codes: int, settings: IMSICSettings) -> None:
         """Build the body that the settings name."""
         super().__init__()
         self.layout, self.classes = layout, classes
         self.blocks = Blocks(layout.categories)
+        gap_V = np.full(layout.numbers, layout.missing.stop)
+        gap_V[list(layout.indicators)] = layout.said_by
+        self.register_buffer("gap_V", torch.from_numpy(gap_V - layout.numbers), persistent=False)
         inputs = settings.noise_dim + classes + codes
         if settings.network == "dense":
             self.body = _dense_generator((inputs, *settings.units, layout.width))
@@ -70,8 +75,7 @@ class Generator(nn.Module):
         """Return numbers with 0, the mean, where they are missing: so they are encoded."""
         if not self.layout.indicators:
             return numbers_BV
-        kept_BV = torch.ones_like(numbers_BV)
-        kept_BV[:, list(self.layout.indicators)] = 1 - missing_BM
+        kept_BV = functional.pad(1 - missing_BM, (0, 1), value=1.0).index_select(1, self.gap_V)
         return numbers_BV * kept_BV
 
 

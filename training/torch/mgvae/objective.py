@@ -99,7 +99,7 @@ def present(rows_BW: Tensor, vae: MajorityGuidedVAE) -> Tensor:
     layout = vae.layout
     found_BV = torch.ones_like(rows_BW[:, : layout.numbers])
     if layout.indicators:
-        found_BV[:, list(layout.indicators)] = 1 - rows_BW[:, layout.missing]
+        found_BV[:, list(layout.indicators)] = 1 - rows_BW[:, list(layout.said_by)]
     return found_BV
 
 
