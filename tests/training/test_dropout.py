@@ -11,7 +11,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.9])
 def test_a_share_is_left_out_and_the_rest_made_larger(share):
-    rows = torch.ones(501, 203)  # no multiple of the four units of a draw
+    rows = torch.ones(501, 203)  # no multiple of the units of a draw
     with seeded(3, device=CPU):
         found = Dropout(share)(rows)
     assert found.unique().tolist() == pytest.approx([0, 1 / (1 - share)], rel=1e-3)

@@ -43,7 +43,7 @@ def test_all_of_it_is_as_by_torchs_own_steps(spread):
 
 
 @pytest.mark.usefixtures("blocks")
-@pytest.mark.parametrize("width", [8, 200])
+@pytest.mark.parametrize("width", [8, 300])
 def test_no_rows_give_none(width):
     assert attention.attend(*given(0, width)).shape == (0, width)
 
@@ -60,7 +60,7 @@ def all_of_it(attend, rows):
     return found, *first, *torch.autograd.grad(sum(part.square().sum() for part in first), rows)
 
 
-@pytest.mark.parametrize(("width", "nodes"), [(200, {0, 16}), (400, {0, 16, 32}), (1300, {16, 32, 64, 128})])
+@pytest.mark.parametrize(("width", "nodes"), [(300, {0, 16}), (500, {0, 16, 32}), (1300, {0, 16, 32, 64})])
 @pytest.mark.usefixtures("blocks")
 def test_wide_rows_are_as_by_torchs_own_steps(width, nodes):
     rows = given(6, width, spread=0.7)
@@ -77,7 +77,7 @@ def test_wide_rows_are_as_by_torchs_own_steps(width, nodes):
 @pytest.mark.parametrize("steep", [[], [3], [0, 1, 8], range(9)])
 @pytest.mark.usefixtures("blocks")
 def test_rows_that_no_polynomial_follows_are_taken_as_they_are(steep):
-    rows = given(9, 200, spread=0.4)
+    rows = given(9, 300, spread=0.4)
     with torch.no_grad():
         rows[0][list(steep)] *= 500
     assert interpolation.nodes_enough(*rows[:2]).tolist() == [0 if number in steep else 16 for number in range(9)]
@@ -90,7 +90,7 @@ def test_rows_that_no_polynomial_follows_are_taken_as_they_are(steep):
 
 @pytest.mark.parametrize("query", [0.0, -3.0])
 def test_queries_that_are_all_one_have_gradients_of_their_own(query):
-    rows = given(4, 200)
+    rows = given(4, 300)
     with torch.no_grad():
         rows[0].fill_(query)
     expected = all_of_it(attention.attend_plainly, rows)
@@ -112,7 +112,7 @@ def test_polynomials_are_the_shares_as_closely_as_is_said(spread):
 
 
 def test_what_is_no_number_stays_none():
-    rows = [part.detach() for part in given(3, 200, spread=0.4)]
+    rows = [part.detach() for part in given(3, 300, spread=0.4)]
     rows[0][1, 2] = float("nan")
     found = attention.attend(*rows)
     assert found[1].isnan().any()
@@ -130,5 +130,5 @@ def test_wide_tables_take_polynomials_of_themselves(monkeypatch):
     monkeypatch.setattr(interpolation, "factors", counted)
     attention.attend(*given(3, 100, spread=0.3))
     assert not taken
-    attention.attend(*given(3, 200, spread=0.3))
+    attention.attend(*given(3, 300, spread=0.3))
     assert sum(taken) == 3

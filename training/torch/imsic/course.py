@@ -8,6 +8,8 @@ Shapes: N rows to learn from, B rows of a batch, W columns of an encoded row, L 
 
 import copy
 import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -180,7 +182,8 @@ def _generator_step(
     """Make rows that pass for real, for their class, and for what the graph says of their codes."""
     optimizer, causes = players.optimizers["generator"], draw_causes(lesson, settings)
     fake_BW = players.generator(causes, temperature)
-    opinion, factors_BK = players.discriminator.judge_and_extract(fake_BW)
+    with _fixed(players.own["discriminator"]):
+        opinion, factors_BK = players.discriminator.judge_and_extract(fake_BW)
     adversarial = losses.generator_loss(opinion.validity_B, settings.adversarial)
     classes = functional.cross_entropy(opinion.logits_BC, causes.labels_B)
     found = structure.structure_loss(causes.codes_BK, factors_BK, lesson.structure, settings.forbidden_weight)
@@ -189,6 +192,18 @@ def _generator_step(
     torch.autograd.backward(whole, inputs=players.own["generator"])
     optimizer.step()
     return adversarial.detach(), classes.detach(), found.detach()
+
+
+@contextmanager
+def _fixed(weights: Sequence[Tensor]) -> Iterator[None]:
+    """Let nothing be spent on the gradients of weights for what is computed inside."""
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
 
 
 def draw_rows(lesson: Lesson, rows: int) -> tuple[Tensor, Tensor]:

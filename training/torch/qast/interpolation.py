@@ -12,14 +12,13 @@ Shapes: B rows, W queries, K keys, N nodes.
 
 import math
 from functools import cache
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 NODES = (16, 32, 64, 128)
-WORTH = 2  # times fewer steps than with all shares, at least
+WORTH = 3  # times fewer steps than with all shares, at least; a step takes about twice the time of one of those
 LAST = 2  # coefficients that have to vanish: an even function has none of odd degree
 VANISHED = 1e-6  # of shares that sum to 1
 NARROWEST = 0.125  # of half a range of queries: in a narrower one rounding would be taken for slope
@@ -48,8 +47,8 @@ class Factors(NamedTuple):
 def factors(query_BW: Tensor, key_BK: Tensor, nodes: int) -> Factors:
     """Return the shares of rows for which so many nodes are enough."""
     middle_B1, half_B1 = _range(query_BW)
-    polynomials_BNW = _Chebyshev.apply((query_BW - middle_B1) / half_B1, nodes)  # type: ignore[no-untyped-call]
-    return Factors(_coefficients(query_BW, key_BK, nodes), cast(Tensor, polynomials_BNW))
+    polynomials_BNW = _polynomials((query_BW - middle_B1) / half_B1, nodes)
+    return Factors(_coefficients(query_BW, key_BK, nodes), polynomials_BNW)
 
 
 def nodes_enough(query_BW: Tensor, key_BK: Tensor) -> Tensor:
@@ -75,8 +74,8 @@ def _coefficients(query_BW: Tensor, key_BK: Tensor, nodes: int) -> Tensor:
 
 
 def _range(query_BW: Tensor) -> tuple[Tensor, Tensor]:
-    """Return middle and half width of each row's range of queries: constants, as the shares depend on neither."""
-    least, greatest = query_BW.detach().aminmax(dim=1, keepdim=True)
+    """Return middle and half width of each row's range of queries."""
+    least, greatest = query_BW.aminmax(dim=1, keepdim=True)
     return (greatest + least) / 2, ((greatest - least) / 2).clamp_min(NARROWEST)
 
 
@@ -90,33 +89,15 @@ def _nodes(number: int, dtype: torch.dtype, device: torch.device) -> tuple[Tenso
     return angles.cos().to(device, dtype), transform.to(device, dtype)
 
 
-class _Chebyshev(torch.autograd.Function):
-    """T_n(x) for n < N, by T_(m+n) = 2 T_m T_n - T_(m-n), twice as many at a time.
-
-    The derivative is n U_(n-1)(x), with U_n = 2 x U_(n-1) - U_(n-2).
-    """
-
-    @staticmethod
-    def forward(ctx: Any, at_BW: Tensor, number: int) -> Tensor:  # noqa: ANN401  (as torch has it)
-        ctx.save_for_backward(at_BW)
-        found_BNW, known = at_BW.new_empty(len(at_BW), number, at_BW.shape[1]), 1
-        found_BNW[:, 0] = 1
-        found_BNW[:, 1] = at_BW
-        while known < number - 1:
-            more = min(known, number - 1 - known)
-            higher_BNW = found_BNW[:, known + 1 : known + more + 1]
-            torch.mul(found_BNW[:, 1 : more + 1], 2 * found_BNW[:, known, None], out=higher_BNW)
-            higher_BNW -= found_BNW[:, known - more : known].flip(1)
-            known += more
-        return found_BNW
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient_BNW: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
-        (at_BW,) = ctx.saved_tensors
-        twice_BW, total_BW = 2 * at_BW, gradient_BNW[:, 1].clone()
-        before_BW, second_BW = torch.ones_like(at_BW), twice_BW
-        for degree in range(2, gradient_BNW.shape[1]):
-            total_BW.addcmul_(gradient_BNW[:, degree], second_BW, value=degree)
-            before_BW, second_BW = second_BW, twice_BW * second_BW - before_BW
-        return total_BW, None
+def _polynomials(at_BW: Tensor, number: int) -> Tensor:
+    """Return T_n(x) for n < N, (B, N, W), by T_(m+n) = 2 T_m T_n - T_(m-n), twice as many at a time."""
+    found_BNW, known = at_BW.new_empty(len(at_BW), number, at_BW.shape[1]), 1
+    found_BNW[:, 0] = 1
+    found_BNW[:, 1] = at_BW
+    while known < number - 1:
+        more = min(known, number - 1 - known)
+        higher_BNW = found_BNW[:, known + 1 : known + more + 1]
+        torch.mul(found_BNW[:, 1 : more + 1], 2 * found_BNW[:, known, None], out=higher_BNW)
+        higher_BNW -= found_BNW[:, known - more : known].flip(1)
+        known += more
+    return found_BNW

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.torch.dropout import Dropout
 from training.torch.qast.attention import FeatureAttention, rows_at_once
 from training.torch.qast.encoder import Block
 
@@ -266,5 +267,5 @@ def _blocks(inputs: int, *units: int) -> list[nn.Module]:
     """Return bottleneck, LeakyReLU and dropout for each number of units."""
     layers: list[nn.Module] = []
     for sizes in pairwise((inputs, *units)):
-        layers += [Bottleneck(*sizes), nn.LeakyReLU(SLOPE), nn.Dropout(DROPOUT)]
+        layers += [Bottleneck(*sizes), nn.LeakyReLU(SLOPE), Dropout(DROPOUT)]
     return layers
