@@ -2,11 +2,12 @@
 
 Takes rows (B, W) with W features, and K = W // 4 keys; gives rows of the same shape. Queries and keys are single
 numbers, so a row's scores are an outer product, of which nothing is kept: the backward pass makes them again, block by
-block, and so does the gradient's own gradient. Torch's softmax and graph take two and three times as long. From 283
-features on, the shares of most rows are polynomials of the query (`interpolation`), which is what makes tables of a
-thousand features and more bearable: of 156 rows of 1,414 a forward and a backward pass take 26 ms of a core at the start
-of a training and 43 later, instead of 130 and 340 by torch, and with the gradient's own gradient 55 and 68, instead of
-280 and 2,300.
+block, and so does the gradient's own gradient. Torch's softmax and graph take two and three times as long.
+
+From 283 features on, the shares of most rows are polynomials of the query (`interpolation`), which is what makes tables
+of a thousand features and more bearable: of 156 rows of 1,414 a forward and a backward pass take 26 ms of a core at the
+start of a training and 43 later, instead of 130 and 340 by torch, and with the gradient's own gradient 55 and 68,
+instead of 280 and 2,300.
 """
 
 from collections.abc import Callable, Sequence
