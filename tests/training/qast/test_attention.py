@@ -42,6 +42,17 @@ def test_all_of_it_is_as_by_torchs_own_steps(spread):
     torch.testing.assert_close(again, torch.autograd.grad(sum(part.square().sum() for part in same), theirs))
 
 
+@pytest.mark.parametrize("spread", [1e3, 1e4, 1e5, 1e9])  # scores up to 1e19, each rounded by far more than 1
+def test_scores_that_are_rounded_coarsely_are_as_by_torchs_own_steps(spread):
+    ours = [part.detach().float().requires_grad_() for part in given(200, 12, spread=spread)]
+    theirs = like(ours)
+    found, expected = attention.attend(*ours), attention.attend_plainly(*theirs)
+    torch.testing.assert_close(found, expected)
+    first = torch.autograd.grad((found / spread).sum(), ours)
+    same = torch.autograd.grad((expected / spread).sum(), theirs)
+    torch.testing.assert_close(first, same, rtol=1e-3, atol=1e-5 * spread)
+
+
 @pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("width", [8, 300])
 def test_no_rows_give_none(width):

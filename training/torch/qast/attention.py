@@ -26,6 +26,7 @@ CACHED_CELLS = 2**18  # of a block on a processor: 1 MB
 CACHED_POLYNOMIALS = 2**20  # each passed fewer times
 WIDE_CELLS = 20_000  # of a row, keys by features, from which polynomials pay on a processor: 283 features
 LARGE_CELLS = 2**28  # of all rows, from which they do elsewhere: 1 GB for each array
+EXACT_SCORES = 2.0**24  # up to them a product that is rounded lies within 1 of one that is not
 
 
 def rows_at_once(width: int) -> int:
@@ -127,8 +128,11 @@ def _whole(query_BW: Tensor, key_BK: Tensor) -> _Whole:
     least_B1, greatest_B1 = key_BK.aminmax(dim=1, keepdim=True)
     highest_BW = torch.maximum(query_BW * least_B1, query_BW * greatest_B1)
     # Keys come before features: sums over keys then run along whole rows of features.
-    scores_BKW = torch.addcmul(-highest_BW[:, None, :], key_BK[:, :, None], query_BW[:, None, :])
-    return _Whole(scores_BKW.exp_())
+    keys_BK1, queries_B1W, highest_B1W = key_BK[:, :, None], query_BW[:, None, :], highest_BW[:, None, :]
+    if highest_BW.device.type == "cpu" and bool((highest_BW.abs() < EXACT_SCORES).all()):
+        return _Whole(torch.addcmul(-highest_B1W, keys_BK1, queries_B1W).exp_())
+    # In one step products are not rounded, as the greatest was: from 2e9 on, exp of the difference is no number.
+    return _Whole((keys_BK1 * queries_B1W).sub_(highest_B1W).exp_())
 
 
 def _is_wide(query_BW: Tensor, key_BK: Tensor) -> bool:
