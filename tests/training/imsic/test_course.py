@@ -104,6 +104,18 @@ def test_the_temperature_falls_from_the_first_to_the_last():
     assert (np.diff(found) < 0).all()
 
 
+@pytest.mark.parametrize(("per_row", "steps"), [(1, 40), (2, 80)])
+def test_few_rows_get_few_steps(per_row, steps):
+    few = np.arange(40)
+    task = tables.task()
+    task = task._replace(features=task.features[few], labels=task.labels[few])
+    settings = imsic.tiny(steps=5000, steps_per_row=per_row)
+    trained = generator.train(
+        task, graph=imsic.GRAPH, structure_weight=1.0, settings=settings, seed=0, place=Place("x")
+    )
+    assert trained.looks[-1].step == steps
+
+
 def test_a_killed_course_goes_on_bit_for_bit(tmp_path, monkeypatch):
     whole, lesson, settings = prepared()
     looks = course.follow(whole, lesson, settings, Place("x"))

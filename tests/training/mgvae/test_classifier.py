@@ -6,7 +6,8 @@ import torch
 from torch.nn import functional
 
 from tests.training.mgvae import mgvae_tables as tables
-from training.torch.augmentation import dense, mlp
+from training.torch.augmentation import dense, gate, mlp
+from training.torch.augmentation.task import Task
 from training.torch.course import Place
 from training.torch.mgvae import course, generator
 
@@ -65,6 +66,27 @@ def test_few_rows_get_few_steps(changes, steps):
     settings = tables.tiny(pretrain_steps=5, **changes)
     trained = generator.train(tables.task(), settings=settings, seed=0, place=Place("x"))
     assert {code: looks[-1].step if looks else 0 for code, looks in trained.finetuned.items()} == steps
+
+
+@pytest.mark.parametrize(("per_row", "steps"), [(1, 60), (2, 120), (9, 150), (0, 150)])
+def test_a_small_majority_gets_few_steps_too(per_row, steps):
+    task = tables.task()
+    few = np.flatnonzero(task.labels == 0)[:60]
+    few = np.sort(np.append(few, np.flatnonzero(task.labels)))
+    task = task._replace(features=task.features[few], labels=task.labels[few])
+    settings = tables.tiny(pretrain_steps=150, finetune_steps=1, steps_per_row=per_row)
+    assert generator.pretrain(task, settings=settings, seed=0, place=Place("x")).looks[-1].step == steps
+
+
+@pytest.mark.parametrize(("per_row", "steps"), [(1, 240), (4, 960), (5, 1000), (0, 1000)])
+def test_the_classifiers_steps_go_by_real_rows_whatever_the_arm(per_row, steps, monkeypatch):
+    asked = []
+    monkeypatch.setattr(dense, "fit", lambda *_, settings, **__: asked.append(settings.classifier_steps))
+    task = Task(FEATURES, LABELS, ("many", "few", "fewer"), ("a", "b", "c", "d"), 0, (1, 2))
+    settings = tables.tiny(classifier_steps=1000, classifier_steps_per_row=per_row)
+    for more in (1, 3):
+        gate.fit_classifier(task, np.tile(FEATURES, (more, 1)), np.tile(LABELS, more), settings, seed=0)
+    assert asked == [steps, steps]
 
 
 def test_held_out_rows_may_choose_the_steps(monkeypatch):

@@ -18,7 +18,7 @@ from training.splits import Rows, folds
 from training.torch import second_stage
 from training.torch.augmentation import dense
 from training.torch.augmentation.codec import Codec
-from training.torch.augmentation.settings import AugmentationSettings
+from training.torch.augmentation.settings import AugmentationSettings, steps_for
 from training.torch.augmentation.task import Codes, Samples, Task
 from training.torch.course import Place
 from training.torch.second_stage import Classifier
@@ -130,6 +130,9 @@ def fit_classifier(
     """Fit the classifier that the settings name to what `augmented` gave for a task."""
     num_classes = len(task.classes)
     if settings.classifier == "mlp":
+        # Real rows count, so that all arms take as many steps.
+        steps = steps_for(len(task.labels), settings.classifier_steps, settings.classifier_steps_per_row)
+        settings = settings.model_copy(update={"classifier_steps": steps})
         return dense.fit(features, labels, classes=num_classes, settings=settings, seed=seed)
     synthetic = np.arange(len(labels)) >= len(task.labels)
     return second_stage.fit(features, labels, classes=num_classes, settings=settings, seed=seed, synthetic=synthetic)

@@ -8,6 +8,11 @@ from training.settings import Folds, Units
 from training.torch.second_stage_settings import SecondStageSettings
 
 
+def steps_for(rows: int, most: int, per_row: int) -> int:
+    """Return how many steps so many rows are learned in: `most`, and for each row `per_row`, 0 for any number."""
+    return min(most, per_row * rows) if per_row else most
+
+
 class AugmentationSettings(SecondStageSettings):
     """What rows are, for which classes they are made, and what learns from them."""
 
@@ -33,6 +38,9 @@ class AugmentationSettings(SecondStageSettings):
     )
     classifier_units: Units = Field((256, 128), description="Units of the dense classifier's hidden layers.")
     classifier_steps: int = Field(1500, ge=1, description="Steps of its training.")
+    classifier_steps_per_row: int = Field(
+        6, ge=0, description="Its steps at most for each labelled row: few rows are soon learned by heart; 0: any."
+    )
     classifier_batch: int = Field(100, ge=2, description="Rows in its batch.")
     classifier_rate: float = Field(1e-3, gt=0, description="Its learning rate, falling to a hundredth at the end.")
     checkpoint_url: str = Field("", description="Folder for checkpoints; a killed run goes on from them.")

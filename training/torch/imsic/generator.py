@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from training.artifact import pack_arrays, unpack_arrays
 from training.torch.augmentation import codec
 from training.torch.augmentation.codec import Codec
+from training.torch.augmentation.settings import steps_for
 from training.torch.augmentation.task import Samples, Task
 from training.torch.course import Place, seeded
 from training.torch.devices import device_of
@@ -235,7 +236,8 @@ def train(
     players = Players.of(network, discriminator, settings)
     structure = Structure.of(graph, discriminator.validity.weight.device)
     lesson = Lesson.of(encoded, task.labels, structure, structure_weight, seed=(seed, STEP_STREAM))
-    looks = course.follow(players, lesson, settings, place)
+    steps = steps_for(len(task.labels), settings.steps, settings.steps_per_row)
+    looks = course.follow(players, lesson, settings.model_copy(update={"steps": steps}), place)
     made = Generator(found, players.average.eval(), discriminator.eval(), {}, graph, settings)
     clouds = {
         code: _cloud(made, encoded[task.labels == code], seed=(seed, STORED_STREAM, code))

@@ -60,6 +60,9 @@ class IMSICSettings(AugmentationSettings):
         ge=1,
         description="Steps at most of the generators of the folds; empty: as many as of the last one.",
     )
+    steps_per_row: int = Field(
+        12, ge=0, description="Steps at most for each row: few rows are soon learned by heart; 0: any."
+    )
     rate: float = Field(2e-4, gt=0, description="Learning rate of generator and code head.")
     discriminator_rate: float = Field(2e-4, gt=0, description="Learning rate of the discriminator.")
     average: float = Field(

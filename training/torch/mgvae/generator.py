@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from training.artifact import pack_arrays, unpack_arrays
 from training.torch.augmentation import codec
 from training.torch.augmentation.codec import Codec
+from training.torch.augmentation.settings import steps_for
 from training.torch.augmentation.task import Samples, Task
 from training.torch.course import Place, seeded
 from training.torch.devices import device_of
@@ -153,7 +154,8 @@ def pretrain(task: Task, *, settings: MGVAESettings, seed: int, place: Place) ->
     found = codec.fit(task.features, settings=settings, names=task.names)
     vae = _untrained(found, settings, seed=seed)
     majority_MW = torch.from_numpy(found.encode(task.features[task.labels == task.majority])).to(vae.device)
-    lesson = Lesson(majority_MW, majority_MW, settings.pretrain_steps, settings.rate, (seed, PRETRAIN_STREAM))
+    steps = steps_for(len(majority_MW), settings.pretrain_steps, settings.steps_per_row)
+    lesson = Lesson(majority_MW, majority_MW, steps, settings.rate, (seed, PRETRAIN_STREAM))
     looks = course.follow(vae, lesson, settings, place.of("pre-training"))
     return Pretrained(found, vae, majority_MW, looks, _anchor(vae, lesson, settings, seed))
 
@@ -203,7 +205,7 @@ def _finetuned(
 
 def _chosen_steps(vae: MajorityGuidedVAE, lesson: Lesson, settings: MGVAESettings) -> int:
     rows = len(lesson.rows_NW)
-    most = min(lesson.steps, settings.steps_per_row * rows) if settings.steps_per_row else lesson.steps
+    most = steps_for(rows, lesson.steps, settings.steps_per_row)
     held_out = round(settings.held_out * rows)
     if not held_out:
         return most

@@ -59,7 +59,7 @@ class MGVAESettings(AugmentationSettings):
     steps_per_row: int = Field(
         12,
         ge=0,
-        description="Steps at most for each row of the class: few rows are soon learned by heart; 0: any.",
+        description="Steps at most, of either, for each row of the class: few rows are soon learned by heart; 0: any.",
     )
     held_out: Share = Field(
         0.0,
@@ -107,6 +107,7 @@ PUBLISHED: dict[str, Any] = {
     "finetune_rate": 5e-3,
     "finetune_steps": 200,
     "steps_per_row": 0,
+    "classifier_steps_per_row": 0,
     "fisher": "published",
     "fisher_rows": 100,
     "ewc_weight": 500.0,
