@@ -46,7 +46,7 @@ def fit(
         features: (n, d) raw rows, real and synthetic.
         labels: (n,) class codes, of at least two classes.
         classes: K.
-        settings: the classifier's fields are read.
+        settings: the classifier's fields are read, but for its steps a row, which go by real rows (`gate`).
         seed: of weights and batches.
         loss: of logits (B, K) and codes (B,), where it is to be another one.
     """

@@ -196,7 +196,10 @@ def _generator_step(
 
 @contextmanager
 def _fixed(weights: Sequence[Tensor]) -> Iterator[None]:
-    """Let nothing be spent on the gradients of weights for what is computed inside."""
+    """Let nothing be spent on the gradients of weights for what is computed inside.
+
+    The `inputs` of a backward pass do not do so alone: steps whose gradients are by hand (`spectral`) do not see them.
+    """
     for weight in weights:
         weight.requires_grad_(False)
     try:
