@@ -1,18 +1,13 @@
 """One fit in a process of its own: learns, scores the rows it is tested on, and says what that took.
 
-`python -m jobs.arena.fit REQUEST` reads a `Request` as JSON; it leaves the scores, and beside them an `Answer`, which
-is written last. None of the files that it opens holds the label of a row that it is tested on, and the features of
-those rows are read when there is nothing left to learn.
-
-It ends when whoever started it is gone, which closes its standard input.
+It reads a `Request` as JSON; it leaves the scores, and beside them an `Answer`, which is written last. None of the
+files that it opens holds the label of a row that it is tested on, and the features of those rows are read when there
+is nothing left to learn.
 """
 
 import json
 import logging
-import os
 import resource
-import sys
-import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,7 +58,7 @@ class Answer:
         error: why it is not done.
         seconds: that `fit` took by the clock.
         cpu_seconds: that it took of the processors.
-        process_seconds: that the whole process took of them, from loading libraries to scoring.
+        process_seconds: that the whole process took of them, from loading the method's own libraries to scoring.
         peak_mb: the most memory that the process held at any time, libraries and table among it, in MiB.
         start_mb: what it held before `fit`, in MiB.
         chosen: what the method says it chose among others, empty where it says nothing.
@@ -143,21 +138,11 @@ def _short(error: BaseException) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
-def main() -> None:
-    """Fit what the file that the command line names asks for."""
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+def serve(place: Path) -> None:
+    """Fit what a request asks for, in a process that does nothing else."""
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    request = Request(**json.loads(Path(sys.argv[1]).read_text()))
+    request = Request(**json.loads(place.read_text()))
     found = answer(request)
-    place = Path(request.answer)
-    place.with_suffix(".part").write_text(json.dumps(asdict(found)))
-    place.with_suffix(".part").rename(place)
-
-
-def _end_with_the_parent() -> None:
-    sys.stdin.read()
-    os._exit(1)
-
-
-if __name__ == "__main__":
-    main()
+    left = Path(request.answer)
+    left.with_suffix(".part").write_text(json.dumps(asdict(found)))
+    left.with_suffix(".part").rename(left)

@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
@@ -20,13 +21,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jobs.arena import processes as fit_processes
 from jobs.arena.data_sets import DataSet, Table
-from jobs.arena.fit import DONE, FAILED, NOT_INSTALLED, Answer, Request
+from jobs.arena.fit import DONE, FAILED, NOT_INSTALLED, Answer
 from jobs.arena.measures import NAMES, measure
 from jobs.arena.plan import Plan
 from jobs.arena.prepared import Opened, Prepared, identity
-from jobs.arena.processes import OVER_MEMORY, OVER_TIME, Limits
+from jobs.arena.processes import OVER_MEMORY, OVER_TIME, Limits, Run, forked
 from jobs.arena.splits import TooFewLabels
 from training.progress import StepProgress
 
@@ -50,7 +50,7 @@ class Arena:
         limits: of each fit.
         processes: fits at a time; 0: none is run, and only what is finished is given.
         retry: do failed fits again.
-        run: runs one fit in a process of its own.
+        fits: gives what runs a fit in a process of its own, while the context lasts.
     """
 
     folder: Path
@@ -58,7 +58,7 @@ class Arena:
     limits: Limits = Limits()
     processes: int = 1
     retry: bool = False
-    run: Callable[[Request, Limits, Event], Answer] = fit_processes.run
+    fits: Callable[[Limits], AbstractContextManager[Run]] = forked
 
 
 def run(sets: Sequence[DataSet], plan: Plan, arena: Arena) -> tuple[pd.DataFrame, int]:
@@ -137,18 +137,18 @@ def _run_all(todo: Sequence[Prepared], arena: Arena) -> Iterator[dict[str, Any]]
     if not todo:
         return
     pool, stop = ThreadPoolExecutor(max(1, arena.processes)), Event()
-    try:
-        with StepProgress("arena", len(todo), logger) as progress:
-            futures = {pool.submit(_run_one, found, arena, stop): found for found in todo}
+    with arena.fits(arena.limits) as run_fit, StepProgress("arena", len(todo), logger) as progress:
+        try:
+            futures = {pool.submit(_run_one, found, run_fit, stop): found for found in todo}
             for number, future in enumerate(as_completed(futures), start=1):
                 fit = futures[future].fit
                 row = future.result()
                 _tell(row)
                 progress.reach(number, f"{fit.data}, {fit.trainer}, labels {fit.budget}, seed {fit.seed}")
                 yield row
-    finally:
-        stop.set()
-        pool.shutdown(cancel_futures=True)
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
 
 
 def _tell(row: dict[str, Any]) -> None:
@@ -157,10 +157,10 @@ def _tell(row: dict[str, Any]) -> None:
         logger.warning("%s: %s: %s", ", ".join(named), row["outcome"], row["error"])
 
 
-def _run_one(found: Prepared, arena: Arena, stop: Event) -> dict[str, Any]:
+def _run_one(found: Prepared, run_fit: Run, stop: Event) -> dict[str, Any]:
     place = Path(found.request.answer)
     place.parent.mkdir(parents=True, exist_ok=True)
-    answer = arena.run(found.request, arena.limits, stop)
+    answer = run_fit(found.request, stop)
     place.with_suffix(".part").write_text(json.dumps(asdict(answer)))
     place.with_suffix(".part").rename(place)
     return _row(found, answer)

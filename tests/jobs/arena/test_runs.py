@@ -67,9 +67,9 @@ def test_all_methods_have_the_same_rows_and_labels(tmp_path):
 
 
 def remembering(requests):
-    def run(request, limits, stop):
+    def run(request, stop):
         requests.append(request)
-        return here(request, limits, stop)
+        return here(request, stop)
 
     return run
 
@@ -86,11 +86,11 @@ def test_what_is_finished_is_not_done_again(tmp_path):
 def test_a_run_that_is_killed_between_fits_goes_on(tmp_path):
     left = [3]
 
-    def dying(request, limits, stop):
+    def dying(request, stop):
         left[0] -= 1
         if left[0] < 0:
             raise KeyboardInterrupt
-        return here(request, limits, stop)
+        return here(request, stop)
 
     with pytest.raises(KeyboardInterrupt):
         runs.run([SMALL], plan("mlp"), arena(tmp_path, run=dying))
