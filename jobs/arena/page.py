@@ -138,6 +138,5 @@ def _costs(main: pd.DataFrame) -> str:
         f"{os.cpu_count()} processors. By the clock, times depend on what else the machine did. Memory is that of the "
         "whole process, libraries and table among it, then by how much it grew from the start of `fit`. Processes are "
         "forked from one that has loaded pandas and scikit-learn: loading those is no part of the times, and of code "
-        "that a process shares with that one its memory holds what it touched.\n\n"
-        + tables.costs(main)
+        "that a process shares with that one its memory holds what it touched.\n\n" + tables.costs(main)
     )
