@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from training.dense_network import SLOPE
 from training.torch.embedded import Embedded
 from training.torch.member_networks import RELU, Members, batches, mean_chances
 
@@ -20,6 +21,36 @@ def test_numpy_gives_the_logits_of_torch(embedded, slope):
         expected = members(torch.from_numpy(ROWS).expand(2, 9, 12)).numpy()
     for number, network in enumerate(members.export()):
         np.testing.assert_allclose(network.logits(ROWS), expected[number], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "blocks", [[(2, 8, 3), (8, 11, 2)], [(0, 4, 2), (6, 12, 3)], [(0, 12, 2)]], ids=["inside", "at both ends", "all"]
+)
+def test_a_block_enters_as_its_embedding(blocks):
+    members = Members([12, 4, 2], [0, 1], embedded=[Embedded(*block) for block in blocks])
+    plain = [place for place in range(12) if not any(start <= place < stop for start, stop, _ in blocks)]
+    for member, network in enumerate(members.export()):
+        pairs = zip(blocks, members.embeddings, strict=True)
+        entered = np.hstack([ROWS[:, plain], *(ROWS[:, a:b] @ _of(each, member) for (a, b, _), each in pairs)])
+        units = entered @ _of(members.kernels[0], member)
+        expected = np.where(units > 0, units, SLOPE * units) @ _of(members.kernels[1], member)
+        np.testing.assert_allclose(network.logits(ROWS), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_every_embedding_learns():
+    members = Members([12, 4, 2], [0], embedded=[Embedded(2, 8, 3), Embedded(8, 11, 2)])
+    members(torch.from_numpy(ROWS).expand(1, 9, 12)).square().sum().backward()
+    assert all((each.grad != 0).all() for each in [*members.embeddings, *members.kernels])
+
+
+@pytest.mark.parametrize("blocks", [[(8, 11, 2), (2, 8, 3)], [(2, 8, 3), (7, 11, 2)], [(8, 13, 2)]])
+def test_blocks_that_are_not_apart_and_in_order_are_refused(blocks):
+    with pytest.raises(ValueError, match="give them in order"):
+        Members([12, 4, 2], [0], embedded=[Embedded(*block) for block in blocks])
+
+
+def _of(tensor, member):
+    return tensor[member].detach().numpy()
 
 
 def test_a_member_is_the_same_whatever_the_others_are():

@@ -33,15 +33,17 @@ class Members(nn.Module):
         Args:
             widths: inputs, units of each hidden layer, logits.
             seeds: one for each member.
-            embedded: blocks of inputs that are replaced by a learned embedding.
+            embedded: blocks of inputs that are replaced by a learned embedding, in their order.
             slope: below zero; `RELU` for none.
+
+        Raises:
+            ValueError: the blocks are out of order, overlap or end past the inputs.
         """
         super().__init__()
         randoms = [np.random.default_rng(seed) for seed in seeds]
         self._embedded, self._slope = tuple(embedded), slope
-        self._plain = _plain_inputs(widths[0], embedded)
-        entered = len(self._plain) + sum(block.size for block in embedded)
-        sizes = [entered, *widths[1:]]
+        self._parts = [*_between(widths[0], embedded), *(block.size for block in embedded)]
+        sizes = [sum(self._parts), *widths[1:]]
         self.embeddings = nn.ParameterList(_xavier(block.stop - block.start, block.size, randoms) for block in embedded)
         self.kernels = nn.ParameterList(
             _xavier(inputs, outputs, randoms) for inputs, outputs in zip(sizes, sizes[1:], strict=False)
@@ -50,41 +52,32 @@ class Members(nn.Module):
 
     def forward(self, rows_MBI: Tensor) -> Tensor:
         """Return logits (M, B, K)."""
-        units = self._entered(rows_MBI)
-        last = len(self.kernels) - 1
-        for depth, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
+        units, last = rows_MBI, len(self.kernels) - 1
+        for depth, (kernel, bias) in enumerate(zip([self._first(), *self.kernels[1:]], self.biases, strict=True)):
             units = torch.baddbmm(bias, units, kernel)
             if depth < last:
                 units = functional.leaky_relu(units, self._slope)
         return units
 
-    def _entered(self, rows_MBI: Tensor) -> Tensor:
+    def _first(self) -> Tensor:
+        """Return the first layer's kernel for inputs as they come, (M, I, U): an embedding, being linear, is in it."""
         if not self._embedded:
-            return rows_MBI
-        parts = [rows_MBI[..., self._plain]]
-        for block, embedding in zip(self._embedded, self.embeddings, strict=True):
-            parts.append(rows_MBI[..., block.start : block.stop] @ embedding)
-        return torch.cat(parts, dim=-1)
+            return self.kernels[0]
+        between = len(self._embedded) + 1
+        parts = self.kernels[0].split(self._parts, dim=1)
+        whole = [parts[0]]
+        for embedding, kernel, after in zip(self.embeddings, parts[between:], parts[1:between], strict=True):
+            whole += [embedding @ kernel, after]
+        return torch.cat(whole, dim=1)
 
     def export(self) -> tuple[DenseNetwork, ...]:
-        """Return each member in numpy; an embedding, being linear, becomes part of the first layer."""
+        """Return each member in numpy, without embeddings."""
         return tuple(self._one(member) for member in range(len(self.biases[0])))
 
     def _one(self, member: int) -> DenseNetwork:
-        kernels = [_array(kernel[member]) for kernel in self.kernels]
+        kernels = [_array(kernel[member]) for kernel in [self._first(), *self.kernels[1:]]]
         biases = [_array(bias[member, 0]) for bias in self.biases]
-        kernels[0] = self._first_kernel(kernels[0], member)
         return _leaky(kernels, biases) if self._slope == RELU else DenseNetwork(tuple(kernels), tuple(biases))
-
-    def _first_kernel(self, kernel: Floats, member: int) -> Floats:
-        inputs = len(self._plain) + sum(block.stop - block.start for block in self._embedded)
-        whole = np.empty((inputs, kernel.shape[1]), np.float32)
-        whole[self._plain] = kernel[: len(self._plain)]
-        at = len(self._plain)
-        for block, embedding in zip(self._embedded, self.embeddings, strict=True):
-            whole[block.start : block.stop] = _array(embedding[member]) @ kernel[at : at + block.size]
-            at += block.size
-        return whole
 
 
 def mean_chances(networks: Sequence[DenseNetwork], inputs: Floats) -> Doubles:
@@ -98,11 +91,13 @@ def batches(rows: int, size: int, *, seeds: Sequence[int], epoch: int) -> Iterat
     yield from np.array_split(orders, max(1, round(rows / size)), axis=1)
 
 
-def _plain_inputs(inputs: int, embedded: Sequence[Embedded]) -> NDArray[np.intp]:
-    plain = np.ones(inputs, bool)
-    for block in embedded:
-        plain[block.start : block.stop] = False
-    return np.flatnonzero(plain)
+def _between(inputs: int, embedded: Sequence[Embedded]) -> list[int]:
+    """Return how many inputs lie before, between and after the blocks."""
+    starts, stops = [*(block.start for block in embedded), inputs], [0, *(block.stop for block in embedded)]
+    found = [start - stop for start, stop in zip(starts, stops, strict=True)]
+    if min(found) < 0:
+        raise ValueError(f"blocks {list(embedded)} of {inputs} inputs; give them in order, apart and among the inputs")
+    return found
 
 
 def _xavier(inputs: int, outputs: int, randoms: Sequence[np.random.Generator]) -> nn.Parameter:
