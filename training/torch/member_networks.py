@@ -64,7 +64,7 @@ class Members(nn.Module):
         if not self._embedded:
             return self.kernels[0]
         between = len(self._embedded) + 1
-        parts = self.kernels[0].split(self._parts, dim=1)
+        parts: tuple[Tensor, ...] = self.kernels[0].split(self._parts, dim=1)
         whole = [parts[0]]
         for embedding, kernel, after in zip(self.embeddings, parts[between:], parts[1:between], strict=True):
             whole += [embedding @ kernel, after]
