@@ -5,6 +5,7 @@ Member m depends on its own seed alone: it is the same whatever the other member
 Shapes: M members, B rows, I inputs, U units, K logits.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -53,21 +54,25 @@ class Members(nn.Module):
     def forward(self, rows_MBI: Tensor) -> Tensor:
         """Return logits (M, B, K)."""
         units, last = rows_MBI, len(self.kernels) - 1
-        for depth, (kernel, bias) in enumerate(zip([self._first(), *self.kernels[1:]], self.biases, strict=True)):
+        for depth, (kernel, bias) in enumerate(zip(self._whole(), self.biases, strict=True)):
             units = torch.baddbmm(bias, units, kernel)
             if depth < last:
                 units = functional.leaky_relu(units, self._slope)
         return units
 
-    def _first(self) -> Tensor:
+    def _whole(self) -> list[Tensor]:
+        """Return the kernels for inputs as they come."""
+        return [self._first(self.kernels[0]), *itertools.islice(self.kernels, 1, None)]
+
+    def _first(self, kernel: Tensor) -> Tensor:
         """Return the first layer's kernel for inputs as they come, (M, I, U): an embedding, being linear, is in it."""
         if not self._embedded:
-            return self.kernels[0]
+            return kernel
         between = len(self._embedded) + 1
-        parts: tuple[Tensor, ...] = self.kernels[0].split(self._parts, dim=1)
+        parts = torch.split_with_sizes(kernel, self._parts, dim=1)
         whole = [parts[0]]
-        for embedding, kernel, after in zip(self.embeddings, parts[between:], parts[1:between], strict=True):
-            whole += [embedding @ kernel, after]
+        for embedding, own, after in zip(self.embeddings, parts[between:], parts[1:between], strict=True):
+            whole += [embedding @ own, after]
         return torch.cat(whole, dim=1)
 
     def export(self) -> tuple[DenseNetwork, ...]:
@@ -75,7 +80,7 @@ class Members(nn.Module):
         return tuple(self._one(member) for member in range(len(self.biases[0])))
 
     def _one(self, member: int) -> DenseNetwork:
-        kernels = [_array(kernel[member]) for kernel in [self._first(), *self.kernels[1:]]]
+        kernels = [_array(kernel[member]) for kernel in self._whole()]
         biases = [_array(bias[member, 0]) for bias in self.biases]
         return _leaky(kernels, biases) if self._slope == RELU else DenseNetwork(tuple(kernels), tuple(biases))
 
