@@ -84,6 +84,7 @@ def settings_of(job: Job) -> MGVAESettings:
         "exemplars": plan.exemplars,
         "pretrain_steps": plan.pretrain_steps,
         "classifier_steps": plan.classifier_steps,
+        "classifier_members": 1,  # the paper's
         "stored_rows": 40_000,
         "surplus": 1,
         # Of 300 to 3,000, on training images that nothing else uses: more helps 300 rare rows, and does nothing to 50.

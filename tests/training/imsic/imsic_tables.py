@@ -17,6 +17,8 @@ TINY = {
     "least_confidence": 0.0,  # so few steps make no class certain
     "greatest_distance": 1.0,
     "classifier_units": (16,),
+    "classifier_members": 2,
+    "classifier_lengths": (1.0,),
     "classifier_steps": 80,
     "classifier_batch": 40,
     "classifier_rate": 1e-2,

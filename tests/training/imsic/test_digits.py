@@ -16,7 +16,7 @@ from training.torch.imsic.graph import Factor, Graph
 from training.torch.imsic.settings import IMSICSettings
 
 TAIL = (80, 60, 40, 30, 20, 14, 10, 6, 4, 3)
-SETTINGS = {"image": (1, 8, 8), "brightest": 16.0, "classifier_steps": 600}
+SETTINGS = {"image": (1, 8, 8), "brightest": 16.0, "classifier_steps": 600, "classifier_members": 1}
 GRAPH = Graph(factors=(Factor(name="a"), Factor(name="b"), Factor(name="c"), Factor(name="d", parents=("b", "c", "d"))))
 STEPS, CONTROL_STEPS, SEEDS = 3000, 500, 3
 

@@ -81,7 +81,7 @@ def test_several_structure_weights_are_compared_and_the_best_is_taken(monkeypatc
     fields = imsic.TINY | {"structure_weights": (0.0, 0.5), "ratios": (1.0,), "steps": 2}
     given = {"real_rows": 0.5, "copies": 0.4, "smote": 0.4, "imsic_structure_0_1": 0.6, "imsic_structure_0.5_1": 0.7}
     values = itertools.cycle(given.values())  # asked for in each fold
-    monkeypatch.setattr(gate, "_precision", lambda task, labels, scores: next(values))
+    monkeypatch.setattr(gate._Fold, "precision", lambda fold, scores: next(values))
     manifest = IMSIC(**fields).fit(tables.reader()).manifest
     assert manifest.metrics["average_precision_by_arm"] == given
     assert manifest.history["augmentation"] == "imsic_structure_0.5_1"

@@ -22,6 +22,8 @@ TINY = {
     "folds": 2,
     "ratios": (0.5, 1.0),
     "classifier_units": (16,),
+    "classifier_members": 2,
+    "classifier_lengths": (1.0,),
     "classifier_steps": 80,
     "classifier_batch": 40,
     "classifier_rate": 1e-2,
@@ -90,4 +92,11 @@ class Digits:
         return float(np.mean([(verdict[self.truth == code] == code).mean() for code in (0, 1)]))
 
 
-DIGITS = {"image": (1, 8, 8), "brightest": 16.0, "exemplars": 300, "pretrain_steps": 900, "classifier_steps": 800}
+ALONE = {"classifier_members": 1, "classifier_lengths": (1.0,)}  # as published
+DIGITS = {
+    "image": (1, 8, 8),
+    "brightest": 16.0,
+    "exemplars": 300,
+    "pretrain_steps": 900,
+    "classifier_steps": 800,
+} | ALONE

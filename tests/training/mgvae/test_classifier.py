@@ -1,15 +1,19 @@
 """The dense classifier of the augmented table, and how many steps a class is fine-tuned for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from tests.training.mgvae import mgvae_tables as tables
+from training.artifact import unpack_arrays
 from training.torch.augmentation import dense, gate, mlp
 from training.torch.augmentation.task import Task
-from training.torch.course import Place
+from training.torch.course import Place, seeded
 from training.torch.mgvae import course, generator
+from training.torch.second_stage import ARRAYS
 
 FEATURES, LABELS = tables.features_and_labels(0, (200, 30, 10))
 
@@ -38,19 +42,43 @@ def test_another_loss_may_be_given():
     assert plain.predict_proba(ambiguous)[0, 0] > fitted().predict_proba(ambiguous)[0, 0]
 
 
-def test_the_network_is_exported_as_it_is():
-    torch.manual_seed(0)
-    network = dense.dense((5, 4, 3))
-    rows = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+def test_a_network_begins_as_torchs_own_layers_do():
+    cpu, rows = torch.device("cpu"), torch.from_numpy(np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32))
+    with seeded(3, dense.NETWORK_STREAM, device=cpu):
+        alone = dense.dense((5, 4, 3))
+    members = dense._networks((5, 4, 3), tables.tiny(), 3, cpu)
     with torch.no_grad():
-        expected = network(torch.from_numpy(rows)).numpy()
-    np.testing.assert_allclose(dense.exported(network).logits(rows), expected, atol=1e-5)
+        torch.testing.assert_close(members(rows.expand(2, 7, 5))[0], alone(rows))
 
 
-def test_files_give_the_classifier_back():
-    found = fitted()
+@pytest.mark.parametrize("members", [1, 3])
+def test_files_give_the_classifier_back(members):
+    found = fitted(changes={"classifier_members": members})
+    assert len(found.networks) == members
     again = mlp.from_files(found.files())
     np.testing.assert_array_equal(again.predict_proba(FEATURES), found.predict_proba(FEATURES))
+
+
+def test_a_classifier_of_one_network_that_was_saved_before_is_read():
+    """Its arrays had no member's name."""
+    found = fitted(changes={"classifier_members": 1})
+    assert set(unpack_arrays(found.files()[ARRAYS])) == {"kernel0", "bias0", "kernel1", "bias1"}
+
+
+def test_a_member_is_the_same_whatever_the_others_are():
+    alone, first, second = (*fitted(changes={"classifier_members": 1}).networks, *fitted().networks)
+    for one, same, other in zip(alone.kernels, first.kernels, second.kernels, strict=True):
+        np.testing.assert_allclose(one, same, rtol=1e-3, atol=1e-5)
+        assert np.abs(one - other).max() > 0.1
+
+
+def test_chances_and_log_odds_are_the_members_means():
+    found = fitted()
+    alone = [replace(found, networks=(network,)) for network in found.networks]
+    chances = np.mean([one.predict_proba(FEATURES) for one in alone], axis=0)
+    np.testing.assert_allclose(found.predict_proba(FEATURES), chances, atol=1e-6)
+    odds = np.mean([one.log_odds(FEATURES, 2) for one in alone], axis=0)
+    np.testing.assert_allclose(found.log_odds(FEATURES, 2), odds, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -78,14 +106,16 @@ def test_a_small_majority_gets_few_steps_too(per_row, steps):
     assert generator.pretrain(task, settings=settings, seed=0, place=Place("x")).looks[-1].step == steps
 
 
-@pytest.mark.parametrize(("per_row", "steps"), [(1, 240), (4, 960), (5, 1000), (0, 1000)])
-def test_the_classifiers_steps_go_by_real_rows_whatever_the_arm(per_row, steps, monkeypatch):
+@pytest.mark.parametrize(
+    ("per_row", "length", "steps"), [(1, 1.0, 240), (4, 1.0, 960), (4, 0.3, 288), (5, 1.0, 1000), (0, 0.1, 100)]
+)
+def test_the_classifiers_steps_go_by_real_rows_whatever_the_arm(per_row, length, steps, monkeypatch):
     asked = []
     monkeypatch.setattr(dense, "fit", lambda *_, settings, **__: asked.append(settings.classifier_steps))
     task = Task(FEATURES, LABELS, ("many", "few", "fewer"), ("a", "b", "c", "d"), 0, (1, 2))
     settings = tables.tiny(classifier_steps=1000, classifier_steps_per_row=per_row)
     for more in (1, 3):
-        gate.fit_classifier(task, np.tile(FEATURES, (more, 1)), np.tile(LABELS, more), settings, seed=0)
+        gate.fit_classifier(task, np.tile(FEATURES, (more, 1)), np.tile(LABELS, more), settings, seed=0, length=length)
     assert asked == [steps, steps]
 
 

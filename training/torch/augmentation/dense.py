@@ -5,7 +5,7 @@ plain training on rare rows stays at "all majority". Every published figure of a
 
 Takes raw rows and class codes; gives a classifier like any of the second stage.
 
-Shapes: N, B rows of all and of a batch, I inputs, K classes.
+Shapes: M members, N, B rows of all and of a batch, I inputs, K classes.
 """
 
 import functools
@@ -17,13 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.dense_network import SLOPE, DenseNetwork
+from training.dense_network import SLOPE
 from training.scaler import Scaler
 from training.torch.augmentation.mlp import MLP
 from training.torch.augmentation.settings import AugmentationSettings
 from training.torch.augmentation.task import Codes
 from training.torch.course import seeded
 from training.torch.devices import device_of
+from training.torch.member_networks import Members
 from training.trainer import Floats
 
 NETWORK_STREAM, DRAW_STREAM = 20, 21
@@ -46,7 +47,7 @@ def fit(
         features: (n, d) raw rows, real and synthetic.
         labels: (n,) class codes, of at least two classes.
         classes: K.
-        settings: the classifier's fields are read, but for its steps a row, which go by real rows (`gate`).
+        settings: the classifier's fields are read, but for its steps a row and its lengths (`gate`).
         seed: of weights and batches.
         loss: of logits (B, K) and codes (B,), where it is to be another one.
     """
@@ -59,19 +60,40 @@ def fit(
         functional.cross_entropy, weight=torch.from_numpy(class_weights(labels, classes)).to(device)
     )
     measure = loss or balanced
-    with seeded(seed, NETWORK_STREAM, device=device):
-        network = dense((inputs_NI.shape[1], *settings.classifier_units, classes)).to(device)
-    optimizer = torch.optim.Adam(network.parameters(), settings.classifier_rate, fused=True)
+    networks = _networks((inputs_NI.shape[1], *settings.classifier_units, classes), settings, seed, device)
+    optimizer = torch.optim.Adam(networks.parameters(), settings.classifier_rate, fused=True)
     decay = math.exp(math.log(SLOWEST) / settings.classifier_steps)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, decay)
-    random = np.random.default_rng([seed, DRAW_STREAM])
+    randoms = [np.random.default_rng([*own, DRAW_STREAM]) for own in _seeds(settings, seed)]
     for _ in range(settings.classifier_steps):
-        drawn = torch.from_numpy(random.integers(0, len(labels), settings.classifier_batch)).to(device)
+        drawn = [random.integers(0, len(labels), settings.classifier_batch) for random in randoms]
+        drawn_MB = torch.from_numpy(np.stack(drawn)).to(device)
+        logits_MBK = networks(inputs_NI[drawn_MB])
+        losses = [measure(logits, codes) for logits, codes in zip(logits_MBK, codes_N[drawn_MB], strict=True)]
         optimizer.zero_grad()
-        torch.autograd.backward(measure(network(inputs_NI[drawn]), codes_N[drawn]))
+        torch.autograd.backward(torch.stack(losses).sum())
         optimizer.step()
         schedule.step()
-    return MLP(scaler, float(scale), exported(network))
+    return MLP(scaler, float(scale), networks.export())
+
+
+def _seeds(settings: AugmentationSettings, seed: int) -> list[tuple[int, ...]]:
+    """Return numbers that name each member's draws; the first member's are those of a network alone."""
+    return [(seed, member) if member else (seed,) for member in range(settings.classifier_members)]
+
+
+def _networks(sizes: Sequence[int], settings: AugmentationSettings, seed: int, device: torch.device) -> Members:
+    """Return members that begin as torch's own linear layers do, as the paper's network does."""
+    alone = []
+    for own in _seeds(settings, seed):
+        with seeded(*own, NETWORK_STREAM, device=device):
+            alone.append([layer for layer in dense(sizes) if isinstance(layer, nn.Linear)])
+    members = Members(sizes, range(settings.classifier_members))
+    with torch.no_grad():
+        for depth, layers in enumerate(zip(*alone, strict=True)):
+            members.kernels[depth].copy_(torch.stack([layer.weight.T for layer in layers]))
+            members.biases[depth].copy_(torch.stack([layer.bias[None] for layer in layers]))
+    return members.to(device)
 
 
 def _inputs(scaler: Scaler, features: Floats, scale: float) -> Floats:
@@ -93,12 +115,3 @@ def dense(sizes: Sequence[int]) -> nn.Sequential:
     for inputs, outputs in zip(sizes, sizes[1:], strict=False):
         layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(SLOPE)]
     return nn.Sequential(*layers[:-1])
-
-
-def exported(network: nn.Sequential) -> DenseNetwork:
-    """Return a network of `dense` in plain numpy."""
-    linear = [layer for layer in network if isinstance(layer, nn.Linear)]
-    return DenseNetwork(
-        tuple(np.ascontiguousarray(layer.weight.detach().cpu().numpy().T) for layer in linear),
-        tuple(layer.bias.detach().cpu().numpy() for layer in linear),
-    )

@@ -76,11 +76,13 @@ class Verdict(NamedTuple):
 
     Attributes:
         arm: the best one.
+        length: the best share of the classifier's steps.
         precision: mean average precision of each arm over the small classes, by name.
         held_out: for each fold, the rows held out and their scores for the rare class under the best arm.
     """
 
     arm: Arm
+    length: float
     precision: dict[str, float]
     held_out: list[tuple[Rows, Doubles]]
 
@@ -125,13 +127,23 @@ def _interpolated(task: Task, made: Maker, rows: Mapping[int, int], seed: int) -
 
 
 def fit_classifier(
-    task: Task, features: Floats, labels: Codes, settings: AugmentationSettings, *, seed: int
+    task: Task, features: Floats, labels: Codes, settings: AugmentationSettings, *, seed: int, length: float = 1.0
 ) -> Classifier:
-    """Fit the classifier that the settings name to what `augmented` gave for a task."""
+    """Fit the classifier that the settings name to what `augmented` gave for a task.
+
+    Args:
+        task: the real rows.
+        features: real rows and synthetic ones, raw.
+        labels: their class codes.
+        settings: of the classifier.
+        seed: of the classifier.
+        length: share of the dense network's steps that are taken.
+    """
     num_classes = len(task.classes)
     if settings.classifier == "mlp":
         # Real rows count, so that all arms take as many steps.
-        steps = steps_for(len(task.labels), settings.classifier_steps, settings.classifier_steps_per_row)
+        most = steps_for(len(task.labels), settings.classifier_steps, settings.classifier_steps_per_row)
+        steps = max(1, round(length * most))
         settings = settings.model_copy(update={"classifier_steps": steps})
         return dense.fit(features, labels, classes=num_classes, settings=settings, seed=seed)
     synthetic = np.arange(len(labels)) >= len(task.labels)
@@ -149,8 +161,9 @@ def validate(
 ) -> Verdict:
     """Find the arm under which the small classes of held-out rows rank best.
 
-    For each fold generators and classifier are trained anew on the other rows. The choice leans the winner's figures a
-    little to the good side.
+    For each fold generators and classifier are trained anew on the other rows. How long the classifier learns is found
+    first, by real rows alone, and is the same for all arms. Both choices lean the winner's figures a little to the good
+    side.
 
     Args:
         task: all labelled rows.
@@ -164,27 +177,65 @@ def validate(
         ValueError: a class has fewer than two rows.
     """
     parts = folds(task.labels.astype(np.int8), settings.folds, seed=settings.seed, names=task.classes)
+    inner = [
+        _Fold(
+            task._replace(features=task.features[training], labels=task.labels[training]),
+            task.features[held_out],
+            task.labels[held_out],
+            settings.seed + 1 + number,
+            place.of(f"fold {number + 1}"),
+        )
+        for number, (training, held_out) in enumerate(parts)
+    ]
+    length = _best_length(inner, settings)
     found: dict[str, list[tuple[Rows, Doubles]]] = {arm.name: [] for arm in arms}
     ranked: dict[str, list[float]] = {arm.name: [] for arm in arms}
-    for number, (training, held_out) in enumerate(parts):
-        inner = task._replace(features=task.features[training], labels=task.labels[training])
-        seed, own = settings.seed + 1 + number, place.of(f"fold {number + 1}")
-        made = {name: train(inner, seed, own) for name, train in generators.items()}
+    for fold, (_, held_out) in zip(inner, parts, strict=True):
+        made = {name: train(fold.task, fold.seed, fold.place) for name, train in generators.items()}
         anyone = next(iter(made.values()))
         for arm in arms:
-            rows, labels = augmented(inner, made.get(arm.source, anyone), arm, seed=seed)
-            fitted = fit_classifier(inner, rows, labels, settings, seed=seed)
-            scores = np.asarray(fitted.predict_proba(task.features[held_out]), np.float64)
+            rows, labels = augmented(fold.task, made.get(arm.source, anyone), arm, seed=fold.seed)
+            scores = fold.scores(rows, labels, settings, length)
             found[arm.name].append((held_out, scores[:, rare_code]))
-            ranked[arm.name].append(_precision(task, task.labels[held_out], scores))
+            ranked[arm.name].append(fold.precision(scores))
             logger.info(
-                "%s, %s: average precision %.3f on the rows held out", own.title, arm.name, ranked[arm.name][-1]
+                "%s, %s: average precision %.3f on the rows held out", fold.place.title, arm.name, ranked[arm.name][-1]
             )
     precision = {name: float(np.mean(values)) for name, values in ranked.items()}
     best = max(arms, key=lambda arm: precision[arm.name])
-    return Verdict(best, precision, found[best.name])
+    return Verdict(best, length, precision, found[best.name])
 
 
-def _precision(task: Task, labels: Codes, scores: Doubles) -> float:
-    """Return the mean over the small classes of the average precision of class against rest."""
-    return float(np.mean([average_precision_score(labels == code, scores[:, code]) for code in task.minority]))
+class _Fold(NamedTuple):
+    """Rows to learn from, and raw rows held out with their class codes."""
+
+    task: Task
+    features: Floats
+    labels: Codes
+    seed: int
+    place: Place
+
+    def scores(self, rows: Floats, labels: Codes, settings: AugmentationSettings, length: float) -> Doubles:
+        """Return the probabilities (held out, classes) of a classifier of given rows."""
+        fitted = fit_classifier(self.task, rows, labels, settings, seed=self.seed, length=length)
+        return np.asarray(fitted.predict_proba(self.features), np.float64)
+
+    def precision(self, scores: Doubles) -> float:
+        """Return the mean over the small classes of the average precision of class against rest."""
+        return float(
+            np.mean([average_precision_score(self.labels == code, scores[:, code]) for code in self.task.minority])
+        )
+
+
+def _best_length(parts: Sequence[_Fold], settings: AugmentationSettings) -> float:
+    """Return the share of the classifier's steps after which real rows alone rank best; of equal ones the least."""
+    lengths = sorted(settings.classifier_lengths)
+    if len(lengths) == 1 or settings.classifier != "mlp":
+        return lengths[-1]
+    found = {
+        length: np.mean(
+            [fold.precision(fold.scores(fold.task.features, fold.task.labels, settings, length)) for fold in parts]
+        )
+        for length in lengths
+    }
+    return max(lengths, key=lambda length: found[length])

@@ -62,4 +62,5 @@ def _metrics(task: Task, schema: FeatureSchema, verdict: Verdict | None, seed: i
         return {"reason": "no row was held out (folds = 0)"}
     summary = held_out_summary(task.labels == schema.rare_code, verdict.held_out, seed=seed)
     compared = {name: round(value, 5) for name, value in verdict.precision.items()}
-    return summary | {"arm": verdict.arm.name, "average_precision_by_arm": compared}
+    chosen = {"arm": verdict.arm.name, "classifier_length": verdict.length}
+    return summary | chosen | {"average_precision_by_arm": compared}

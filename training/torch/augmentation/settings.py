@@ -41,6 +41,12 @@ class AugmentationSettings(SecondStageSettings):
     classifier_steps_per_row: int = Field(
         6, ge=0, description="Its steps at most for each labelled row: few rows are soon learned by heart; 0: any."
     )
+    classifier_lengths: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = Field(
+        (0.1, 0.3, 1.0),
+        description="Shares of these steps that the folds choose from by real rows alone: where few rows of many "
+        "features say little, fewer rank better. Without folds the largest; 1 as published.",
+    )
+    classifier_members: int = Field(3, ge=1, description="Networks that are trained at once and averaged; 1 published.")
     classifier_batch: int = Field(100, ge=2, description="Rows in its batch.")
     classifier_rate: float = Field(1e-3, gt=0, description="Its learning rate, falling to a hundredth at the end.")
     checkpoint_url: str = Field("", description="Folder for checkpoints; a killed run goes on from them.")

@@ -61,7 +61,8 @@ class IMSIC(IMSICSettings):
         weight = augment.sources(self).get(arm.source, self.structure_weights[0])
         trained = augment.learner(weight, given, self)(task, self.seed, place)
         rows, labels = gate.augmented(task, trained.generator, arm, seed=self.seed)
-        classifier = gate.fit_classifier(task, rows, labels, self, seed=self.seed)
+        length = verdict.length if verdict else max(self.classifier_lengths)
+        classifier = gate.fit_classifier(task, rows, labels, self, seed=self.seed, length=length)
         history = _history(task, trained, arm, labels[len(task.labels) :], self) | {"structure_weight": weight}
         manifest = manifest_of(NAME, self, task, schema, verdict=verdict, history=history)
         reference = usual(task.features[task.labels != schema.rare_code])

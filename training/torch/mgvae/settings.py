@@ -108,6 +108,8 @@ PUBLISHED: dict[str, Any] = {
     "finetune_steps": 200,
     "steps_per_row": 0,
     "classifier_steps_per_row": 0,
+    "classifier_lengths": (1.0,),
+    "classifier_members": 1,
     "fisher": "published",
     "fisher_rows": 100,
     "ewc_weight": 500.0,
