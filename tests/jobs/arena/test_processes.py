@@ -135,7 +135,7 @@ def test_a_server_that_dies_fails_its_fit_and_is_replaced(request_, monkeypatch)
     assert len(started) == 2
 
 
-def test_fits_one_after_another_have_one_server_and_nothing_else_in_common(request_, tmp_path):
+def test_fits_one_after_another_have_one_server_and_nothing_else_in_common(request_):
     """What one fit loads the next does not hold."""
     with processes.forked(Limits()) as run_fit:
         first = run_fit(request_, Event())
