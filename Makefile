@@ -18,13 +18,13 @@ SOURCES := feature_extraction training inference jobs
 # Benchmarks that fill a page of docs/results, over hours; each goes on where it was stopped.
 PAGES := tests/benchmarks/qast.py tests/benchmarks/importance.py tests/benchmarks/mgvae.py tests/benchmarks/imsic.py
 
-.PHONY: demo test test-spark35 check bench pages zip clean
+.PHONY: demo test test-spark35 check kernels bench pages zip clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/python -m jobs.demo $(ARGS)
 
 test:
-	@$(MAKE) --no-print-directory -j 2 check $(ARCHIVE)
+	@$(MAKE) --no-print-directory -j 2 check $(ARCHIVE) kernels
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --kills $(KILLS) $(ARGS)
 
 test-spark35: $(VENV35)/.dev-$(SPARK35)
@@ -57,6 +57,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt | java
 $(ARCHIVE): $(VENV)/.dev
 	@$(BIN)/python -m tests.class_archive
 
+# Those that the demo has no use for too; each of the tests' processes would compile them for itself.
+kernels: $(VENV)/.dev
+	@$(BIN)/python -m feature_extraction.compile_kernels
+
 # The same pins, but for Spark's.
 $(VENV35)/.dev-$(SPARK35): pyproject.toml constraints.txt | java
 	@mkdir -p $(VENV35)
@@ -68,7 +72,7 @@ install:
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing $(EXTRAS) into $(VENV): two minutes, once"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c $(PINS) -e ".[$(EXTRAS)]"
-	@$(BIN)/python -m feature_extraction.compile_kernels
+	@$(BIN)/python -m feature_extraction.compile_kernels --seasonality additive
 	@touch $(STAMP)
 
 java:

@@ -3,6 +3,7 @@
 Takes the rows of the ledger; gives numbers and sentences.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,12 +43,16 @@ def chosen(rows: pd.DataFrame, split: str, learner: str = BOOSTING) -> pd.DataFr
 
 def differences(rows: pd.DataFrame, arm: str, other: str, measure: str) -> pd.Series:
     """Return arm less other by (table, seed), where both were measured."""
-    return (_figures(rows, arm, measure) - _figures(rows, other, measure)).dropna()
+    return paired(rows, arm, other, [measure])[measure].dropna()
 
 
-def _figures(rows: pd.DataFrame, arm: str, measure: str) -> "pd.Series[float]":
-    own = rows.loc[rows["arm"] == arm].set_index(["table", "seed"])
-    return pd.Series(own[measure].to_numpy(float), own.index)
+def paired(rows: pd.DataFrame, arm: str, other: str, measures: Sequence[str]) -> pd.DataFrame:
+    """Return arm less other by (table, seed), a column a measure, NaN where one of them was not measured."""
+    return _figures(rows, arm, measures) - _figures(rows, other, measures)
+
+
+def _figures(rows: pd.DataFrame, arm: str, measures: Sequence[str]) -> pd.DataFrame:
+    return rows.loc[rows["arm"] == arm].set_index(["table", "seed"])[list(measures)].astype(float)
 
 
 def of_values(values: ArrayLike) -> Difference:

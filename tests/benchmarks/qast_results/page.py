@@ -163,15 +163,14 @@ def _wide(rows: pd.DataFrame, measure: str) -> str:
 
 
 def _differences(rows: pd.DataFrame) -> str:
+    found = {
+        arm: [compare.by_table(paired) for other in (PLAIN, SMOTE) for paired in _paired(rows, arm, other)]
+        for arm in QAST_ARMS
+    }
     lines = []
     for name in _names(rows):
-        own = rows[rows["table"] == name]
-        for arm in QAST_ARMS:
-            cells = [
-                str(compare.of_values(compare.differences(own, arm, other, measure)))
-                for other in (PLAIN, SMOTE)
-                for measure in MEASURES[:3]
-            ]
+        for arm, columns in found.items():
+            cells = [str(column.get(name, compare.NONE)) for column in columns]
             if set(cells) != {"–"}:
                 lines.append([name, f"`{arm}`", *cells])
     return table(["table", "arm", *_compared(MEASURES[:3])], lines) if lines else "None yet."
@@ -181,12 +180,18 @@ def _mean_differences(rows: pd.DataFrame, mean: Callable[[pd.Series], Difference
     lines = []
     for arm in ARMS[1:]:
         cells = [
-            "" if arm == other else str(mean(compare.differences(rows, arm, other, measure)))
+            "" if arm == other else str(mean(paired))
             for other in (PLAIN, SMOTE)
-            for measure in MEASURES[:3]
+            for paired in _paired(rows, arm, other)
         ]
         lines.append([f"`{arm}`", *cells])
     return table(["arm", *_compared(MEASURES[:3])], lines)
+
+
+def _paired(rows: pd.DataFrame, arm: str, other: str) -> list[pd.Series]:
+    """Return arm less other, of the measures that differences are shown of."""
+    found = compare.paired(rows, arm, other, MEASURES[:3])
+    return [found[measure].dropna() for measure in found]
 
 
 def _compared(measures: Sequence[str]) -> list[str]:
