@@ -1,6 +1,6 @@
 """Which method to use, and when it is not worth it: plain sentences, each figure of them computed.
 
-Takes all results; speaks of the event logs, or of the tables where no log was measured.
+Takes all results; speaks of the event logs first, or of the tables alone where no log was measured.
 """
 
 import math
@@ -21,9 +21,9 @@ NOTHING = "Nothing is measured yet that would answer this."
 
 def section(rows: pd.DataFrame) -> str:
     """Return the whole advice."""
-    own = rows[rows["main"] & (rows["outcome"] == DONE)]
-    kind, what = ("log", "event logs") if (own["kind"] == "log").any() else ("table", "tables")
-    own = own[own["kind"] == kind]
+    done = rows[rows["main"] & (rows["outcome"] == DONE)]
+    is_log = done["kind"] == "log"
+    own, others, what = (done[is_log], done[~is_log], "event logs") if is_log.any() else (done, done[:0], "tables")
     if own.empty:
         return NOTHING
     parts = [
@@ -32,6 +32,9 @@ def section(rows: pd.DataFrame) -> str:
         "### Which one?\n\n" + "\n".join(_choices(own)),
         "### When is it not worth it?\n\n" + "\n".join(_not_worth(rows, own)),
     ]
+    if len(others):
+        number = others["data"].nunique()
+        parts.insert(2, f"### And on {number} tables without a history?\n\n" + "\n".join(_choices(others)))
     return "\n\n".join(parts)
 
 

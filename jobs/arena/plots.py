@@ -20,6 +20,7 @@ from jobs.arena.plan import AUTO, REFERENCE, is_baseline
 OURS, BASELINE, RULE = ACCENT, INK, BARS
 WIDTH = 7.6  # inches
 LINE = 0.21  # inches a line of text
+LETTER = 0.064  # inches a letter of a method's name, about
 SMALL = SETTINGS | {"font.size": 9}
 
 
@@ -28,11 +29,13 @@ def ranks(found: Ranking) -> bytes:
     names = [str(name) for name in found.ranks.index]
     groups = cliques(found.ranks.tolist(), found.critical)
     half = math.ceil(len(names) / 2)
+    longest = max(map(len, names)) + len(" 12.3 ")
     deep = 0.5 + 0.22 * len(groups)  # the bars take this much below the line, in lines of text
     with mpl.rc_context(SMALL):
         figure, axes = _empty(lines=3.5 + deep + half)
         low, high = 1, max(len(names), math.ceil(found.ranks.max()))
-        axes.set_xlim(low - 0.45 * (high - low), high + 0.45 * (high - low))
+        beside = (high - low) * LETTER * longest / (WIDTH - 2 * LETTER * longest)  # for the labels
+        axes.set_xlim(low - beside, high + beside)
         axes.set_ylim(-(deep + half + 0.6), 2.9)
         _axis(axes, low, high, found.critical)
         for number, (name, rank) in enumerate(zip(names, found.ranks, strict=True)):
@@ -86,12 +89,15 @@ def _label(axes: Axes, name: str, rank: float, down: float, edge: float) -> None
 def differences(own: pd.DataFrame, budgets: Sequence[str]) -> bytes | None:
     """Draw by data set how average precision of `auto` differs from the reference's, a panel a budget.
 
-    None where `auto` or the reference is not measured.
+    None where no data set has both `auto` and the reference.
     """
     seeds = comparisons.by_seed(own)
     if not {AUTO, REFERENCE} <= set(seeds):
         return None
-    names = sorted(own["data"].unique(), reverse=True)
+    measured = seeds.dropna(subset=[AUTO, REFERENCE]).index.get_level_values("data")
+    names = sorted(measured.unique(), reverse=True)
+    if not names:
+        return None
     with mpl.rc_context(SMALL):
         figure = Figure(figsize=(WIDTH, LINE * (4.5 + len(names))), facecolor="white", layout="constrained")
         panels = figure.subplots(1, len(budgets), sharey=True, squeeze=False)[0]

@@ -86,8 +86,13 @@ def _beside(found: pd.DataFrame, trainer: str) -> list[str]:
     row = found.to_dict("index").get(trainer)
     if row is None or not row["data_sets"]:
         return [DASH] * 3
-    p = DASH if math.isnan(row["p_holm"]) else f"{row['p_holm']:.3f}"
-    return [f"{row['gain']:+.0%}", f"{row['better']} of {row['data_sets']}", p]
+    return [f"{row['gain']:+.0%}", f"{row['better']} of {row['data_sets']}", _probability(row["p_holm"])]
+
+
+def _probability(value: float) -> str:
+    if math.isnan(value):
+        return DASH
+    return "< 0.001" if value < 0.0005 else f"{value:.3f}"
 
 
 def _mean(values: "pd.Series[float]") -> str:

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 import pandas as pd
 import pytest
 
-from jobs.arena import advice, claims, ledger, page, plan, tables
+from jobs.arena import advice, claims, ledger, page, plan, plots, tables
 from jobs.arena.plan import AUTO, Plan
 from tests.jobs.arena import results
 from training.trainer import TRAINERS
@@ -51,6 +51,28 @@ def test_all_of_it_is_written_and_drawn(tmp_path):
         ElementTree.parse(path)
         assert f"({path.name})" in text
     assert len(pd.read_parquet(tmp_path / "fits" / "results.parquet")) == len(rows)
+
+
+def test_what_is_not_measured_has_no_place_in_the_drawing():
+    rows = typed(
+        results.rows(skill=results.SKILL | {AUTO: 0.36}),
+        results.rows(data=("nafld_death3y",), skill=results.SKILL),
+        results.rows(data=("bpic12_fraudcheck",), skill={AUTO: 0.36}, outcome="left out"),
+    )
+    drawn = plots.differences(rows[rows["main"]], ["all", "20"]).decode()
+    for name in results.LOGS:
+        assert f">{name}<" in drawn
+    assert "nafld_death3y" not in drawn
+    assert "bpic12_fraudcheck" not in drawn
+    apart = rows["main"] & ((rows["trainer"] != AUTO) | (rows["data"] == "bpic12_fraudcheck"))
+    assert plots.differences(rows[apart], ["all", "20"]) is None
+
+
+def test_a_small_probability_is_not_said_to_be_none():
+    names = [f"t{number:02d}" for number in range(14)]
+    found = tables.summary(typed(results.rows(data=names, kind="table", skill=results.SKILL | {AUTO: 0.6})))
+    assert "< 0.001" in found
+    assert "0.000" not in found
 
 
 def test_the_same_rows_give_the_same_bytes_and_are_found_again(tmp_path):
@@ -160,6 +182,19 @@ def test_the_advice_names_the_best_the_cheaper_and_what_is_not_worth_it():
     assert "30 times" not in said
     assert "15 times the processor's time" in said
     assert "adds beyond noise on " + ", ".join(sorted(LOGS)) in said
+
+
+def test_the_advice_on_tables_stands_apart_from_that_on_logs():
+    logs = results.rows(skill={"scarcegan": 0.4, "mlp": 0.3})
+    others = results.rows(data=("adbench_a", "own"), skill={"scarcegan": 0.3, "mlp": 0.4}, kind="table")
+    said = advice.section(typed(pd.concat([logs, others], ignore_index=True)))
+    first, second = said.split("### And on 2 tables without a history?")
+    assert first.count("`scarcegan` ranks best (mean rank 1.0 of 2 over 3)") == 2
+    assert second.count("`mlp` ranks best (mean rank 1.0 of 2 over 2)") == 2
+    assert "### When is it not worth it?" in second
+    alone = advice.section(typed(others))
+    assert alone.startswith("Of 2 tables, at")
+    assert "And on" not in alone
 
 
 def test_few_data_sets_side_by_side_many_in_summary():
