@@ -14,7 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.conftest import ARCHIVE, QUICK
+from jobs.java_options import SHORT_LIVED
+from tests.conftest import ARCHIVE
 from tests.jobs import sessions, small_log
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,7 +29,7 @@ def write(target):
         process = sessions.start(
             [sys.executable, "-m", "jobs.extract_features", "--config", str(small_log.write(Path(folder)))],
             cwd=ROOT,
-            env=os.environ | {"SPARK_SUBMIT_OPTS": f"{QUICK} -XX:ArchiveClassesAtExit={made} -Xlog:disable"},
+            env=os.environ | {"SPARK_SUBMIT_OPTS": f"{SHORT_LIVED} -XX:ArchiveClassesAtExit={made} -Xlog:disable"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

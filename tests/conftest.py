@@ -4,12 +4,12 @@ import os
 import sys
 from pathlib import Path
 
-# Compiled in one quick step, garbage collected by one thread: what pays in a long life is half the work of a short one.
-QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+from jobs import java_options
+
 # Classes as `tests/class_archive.py` left them; told of one that is not there, Java would share none at all.
 ARCHIVE = Path(sys.prefix) / "spark-classes.jsa"
 SHARED = f" -XX:SharedArchiveFile={ARCHIVE} -Xlog:cds=off -Xlog:cds+dynamic=off" if ARCHIVE.is_file() else ""
-SHORT_LIVED = QUICK + SHARED
+SHORT_LIVED = java_options.SHORT_LIVED + SHARED
 
 os.environ.setdefault("SPARK_SUBMIT_OPTS", SHORT_LIVED)
 # Tests run in several processes beside Spark's: threads of one wait for cores that another holds, ten times as long as
