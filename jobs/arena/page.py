@@ -35,8 +35,8 @@ people would use instead (marked *baseline*), on the same rows with the same lab
 - **Best baseline**: the baseline with the highest mean on the very rows it is compared on. That is hindsight, which no
   user has, and favors it.
 - **Seen before**: what methods do by default, and what `auto` takes and how, was chosen with the eight event logs in
-  sight. ADBench's tables had no part in that, but for annthyroid, on which the score of `aae` was chosen: they tell
-  whether what was found on the logs holds elsewhere.
+  sight. Tables had no part in that, but for annthyroid of ADBench, on which the score of `aae` was chosen, and QAST's,
+  on which `qast`, `mgvae` and `imsic` were tried: they tell whether what was found on the logs holds elsewhere.
 - **Tuning**: each method tunes on its own training rows, if at all; the search is part of its time. Times are seconds
   of a processor unless the clock is named, with one thread a fit unless the command said otherwise."""
 
