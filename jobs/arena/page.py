@@ -128,7 +128,8 @@ def _features(rows: pd.DataFrame) -> str:
         "that the published extraction kept of `prophet`; `ours`; and ours with the aggregates."
     ]
     study = rows[(rows["trainer"] == REFERENCE) & (rows["kind"] == "log")]
-    for budget in (name for name in BUDGETS if name in set(study[study["outcome"] == DONE]["budget"])):
+    sets = study[study["outcome"] == DONE].groupby("budget")["features"].nunique()
+    for budget in (name for name in BUDGETS if sets.get(name, 0) > 1):  # one alone adds nothing to another
         parts.append(f"### {advice.shown(budget)}\n\n" + tables.features(rows, budget))
     return "\n\n".join(parts if len(parts) > 1 else ["Not measured yet."])
 

@@ -203,3 +203,12 @@ def test_few_data_sets_side_by_side_many_in_summary():
     assert few.split("\n")[2].count("**") == 6
     many = typed(results.rows(data=[f"t{number:02d}" for number in range(12)], kind="table", budgets=("all",)))
     assert "mean rank" in tables.precision(many).split("\n")[0]
+
+
+def test_features_are_compared_at_budgets_where_more_than_one_set_was_measured(tmp_path):
+    rows = typed(results.rows())
+    page.write(str(tmp_path), tmp_path / "fits", rows[rows["main"] | (rows["budget"] == "20")], ASKED)
+    _, part = (tmp_path / "arena.md").read_text().split("## What the features add")
+    said, _ = part.split("## Time and memory")
+    assert "### 20 rare labels" in said
+    assert "### All labels" not in said
